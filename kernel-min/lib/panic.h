@@ -1,0 +1,16 @@
+// Ends the VM with a report, for our own bugs only: prints the message, the registers and a
+// backtrace through the ring-0 core, and powers off. Never for a program's mistake.
+#pragma once
+
+namespace coracle {
+
+[[noreturn]] void panic(const char* message);
+[[noreturn]] void panic_assertion(const char* expression, const char* file, int line);
+
+#define ASSERT(expression)                                                 \
+    do {                                                                   \
+        if (!(expression)) [[unlikely]]                                    \
+            ::coracle::panic_assertion(#expression, __FILE__, __LINE__);   \
+    } while (0)
+
+}  // namespace coracle
