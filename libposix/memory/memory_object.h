@@ -1,0 +1,32 @@
+// What a mapping maps: the pages of a file, of shared memory, or of a device.
+#pragma once
+
+#include <cstdint>
+
+#include "kernel-min/lib/ref_ptr.h"
+#include "kernel-min/lib/result.h"
+#include "kernel-min/memory/frames.h"
+
+namespace coracle {
+
+class MemoryObject : public RefCounted<MemoryObject> {
+  public:
+    virtual ~MemoryObject() = default;
+
+    // The frame of one page, with a reference for the caller. The same page gives the same frame
+    // as long as it is in the cache: mappings and read(2)/write(2) share it. `for_write`: the
+    // caller will write through a shared mapping, so a page borrowed from a read-only image is
+    // replaced first. Errors: ENXIO beyond the end of the object (SIGBUS), ENOMEM, EIO.
+    virtual Result<PhysAddr> page(uint64_t index, bool for_write) = 0;
+
+    // The same 2 MiB at once, if the object has them contiguous and aligned; ENXIO if not.
+    virtual Result<PhysAddr> huge_page(uint64_t /*huge_index*/, bool /*for_write*/) {
+        return Error(ENXIO);
+    }
+
+    // What /proc/self/maps shows. Writes at most `size` bytes with a NUL.
+    virtual void describe(char* buffer, size_t size, uint32_t* device_major,
+                          uint32_t* device_minor, uint64_t* inode) = 0;
+};
+
+}  // namespace coracle

@@ -1,0 +1,57 @@
+// A process: what its threads share. Each part is a class of its own room, counted, so that
+// clone(2) can share it or copy it.
+#pragma once
+
+#include <cstdint>
+
+#include "kernel-min/lib/ref_ptr.h"
+#include "kernel-min/sched/thread.h"
+#include "libposix/files/descriptor_table.h"     // DescriptorTable
+#include "libposix/files/file_system_context.h"  // FileSystemContext: root, cwd, umask
+#include "libposix/memory/address_space.h"       // AddressSpace
+#include "libposix/process/credentials.h"        // Credentials
+#include "libposix/process/resource_limits.h"    // ResourceLimits
+#include "libposix/signals/signal_state.h"       // SignalActions, ThreadSignals
+
+namespace coracle {
+
+class Process {
+  public:
+    uint32_t pid = 1;
+    uint32_t parent_pid = 0;
+    uint32_t process_group = 1, session = 1;
+
+    RefPtr<AddressSpace> address_space;
+    RefPtr<DescriptorTable> descriptors;
+    RefPtr<FileSystemContext> file_system;
+    RefPtr<SignalActions> signal_actions;
+    Credentials credentials;
+    ResourceLimits limits;
+
+    char name[16] = {};  // comm: prctl(PR_SET_NAME), /proc/self/comm
+    RefPtr<Inode> executable;
+    char executable_path[4096] = {};
+
+    // Where execve laid out what /proc/self/{cmdline,environ,auxv} show.
+    uint64_t arguments_start = 0, arguments_end = 0;
+    uint64_t environment_start = 0, environment_end = 0;
+    uint64_t auxv_start = 0, auxv_end = 0;
+    uint64_t start_code = 0, end_code = 0, start_data = 0, end_data = 0, start_stack = 0;
+    uint64_t start_time_ns = 0;  // monotonic
+    bool dumpable = true;
+};
+
+// The POSIX side of a thread.
+struct ThreadState {
+    ThreadSignals signals;
+    uint64_t clear_child_tid = 0;
+    uint64_t robust_list = 0, robust_list_size = 0;
+    uint64_t rseq_area = 0;
+    uint32_t rseq_size = 0, rseq_signature = 0;
+};
+
+// Ends the whole process with a wait status as wait(2) encodes it; the VM powers off with the
+// first process.
+[[noreturn]] void exit_process(uint32_t wait_status);
+
+}  // namespace coracle
