@@ -19,6 +19,7 @@ enum class FrameType : uint8_t {
     kSignal = 4,        // uint32_t Linux signal number, for the first process.
     kWindowSize = 5,    // WindowSize of the terminal.
     kStreamClosed = 6,  // uint32_t descriptor (1 or 2) whose reader has gone: writes give EPIPE.
+    kOutputCredit = 7,  // OutputCredit: so many more bytes of that descriptor may be sent.
     // Guest to host.
     kHello = 16,        // uint32_t kVersion; the kernel is up and asks for its configuration.
     kStdoutData = 17,   // Bytes written to descriptor 1.
@@ -27,7 +28,7 @@ enum class FrameType : uint8_t {
     kMessage = 20,      // Whole lines of the VM's own words, without a prefix.
     kStdinCredit = 21,  // uint32_t: so many more bytes of standard input may be sent.
     kExit = 22,         // uint32_t wait status of the program, as wait(2) encodes it.
-    kTerminalMode = 23, // uint32_t: unused bits zero; reserved for a raw/cooked hint.
+    kTerminalMode = 23,  // uint32_t: unused bits zero; reserved for a raw/cooked hint.
 };
 
 // Every frame starts with this header, little-endian. `length` counts the payload's bytes.
@@ -41,6 +42,17 @@ static_assert(sizeof(FrameHeader) == 8);
 constexpr uint32_t kMaxPayload = 64 * 1024;  // kConfig alone may be longer, up to kMaxConfig.
 constexpr uint32_t kMaxConfig = 4 * 1024 * 1024;
 
+// Standard output and error each start with this much credit; every byte of a kStdoutData or
+// kStderrData frame uses one up, and kOutputCredit gives it back once the byte has left the host
+// program. A writer without credit sleeps (EAGAIN, or no POLLOUT), so a reader that is slow on one
+// stream never holds up the other, or standard input, which share the channel.
+constexpr uint32_t kInitialOutputCredit = 256 * 1024;
+
+struct OutputCredit {
+    uint32_t descriptor;  // 1 or 2
+    uint32_t bytes;
+};
+
 struct WindowSize {
     uint16_t rows, columns, x_pixels, y_pixels;
 };
@@ -51,12 +63,17 @@ struct WindowSize {
 //   env=K=V         the environment, in order
 //   cwd=PATH        working directory (default /)
 //   clock=NS        wall-clock time at the moment the frame was sent, ns since 1970
-//   tty=FD          descriptor 0, 1 or 2 is a terminal; once for each
+//   tty=FD          descriptor 0, 1 or 2 is a terminal; once for each. All of them are the same
+//                   terminal; echo goes to the first of 1, 2 that is listed.
+//   cooked=1        the host's terminal already edits lines, echoes and maps newlines (standard
+//                   input or output is redirected, so the host could not make it raw): the
+//                   guest's line discipline passes bytes through
 //   hostname=NAME
 //   libc=own        run with the program's own loader and libc
 //   trace=1         send kTrace frames
 //   verbose=1       send kMessage frames about the boot
 //   uid=N gid=N     identity of the first process (default 0)
+//   ro=PATH         writes below this path give EROFS
 //
 // Without a channel (plain serial console) the same keys are words of the kernel command line,
 // with '%', space and control bytes percent-encoded.
