@@ -1,0 +1,68 @@
+// Sending signals, and delivering them on the way out to the application.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernel-min/lib/result.h"
+#include "kernel-min/sched/thread.h"
+#include "kernel-min/sched/trap_frame.h"
+#include "libposix/signals/signal_abi.h"
+
+namespace coracle {
+
+// --- Sending. No permission check: that is the system call's matter. Signal numbers are valid.
+
+// Makes a signal pending for the process and wakes a thread that can take it. EAGAIN: see
+// PendingSignals::add. A signal that is ignored and not blocked is dropped.
+Result<void> send_signal(Process& process, const SignalInfo& info);
+Result<void> send_signal_to_thread(Thread& thread, const SignalInfo& info);
+
+// From the kernel itself (si_code SI_KERNEL): SIGPIPE to the writing thread, and what the host or
+// the terminal sends to a whole process. Never fails.
+void send_kernel_signal(Process& process, int signo);
+void send_kernel_signal_to_thread(Thread& thread, int signo);
+
+// A fault of the current thread's application code: `code` and `address` are siginfo's. Blocked
+// or ignored, the signal kills, as on Linux. It is taken by the deliver_signals() that follows.
+void force_signal_fault(int signo, int code, uint64_t address);
+// The same for a signal that carries no address (SI_KERNEL): SIGSEGV of a bad signal frame.
+void force_signal(int signo);
+
+// --- Taking.
+
+// Called with the application's registers, as they are about to be restored, when kPendingSignal
+// is set or a call answers one of the kErestart codes. Runs default actions (it may not return),
+// builds handler frames on the application's stack and changes `frame` to enter the handler.
+// The caller restores all of `frame` afterwards.
+//
+// `frame.vector` tells what a restart means:
+// - kTrapSyscall: rax is the result (-errno), error_code the call's number, rip the address
+//   behind `syscall`. A restart rewinds rip by 2.
+// - kTrapCall: a rewritten or C call, with the registers as after its return (rip: the return
+//   address, which still lies at rsp - 8) but for the arguments, which are in rdi, rsi, rdx, r10,
+//   r8, r9 as they came; rax and error_code as above. A restart takes rsp back by 8 and goes to
+//   Process::restart_entry, where the application's half has `syscall; ret`.
+// - anything else: no call, so no restart.
+void deliver_signals(TrapFrame& frame);
+
+// rt_sigreturn(2): `frame` holds the registers at the `syscall` instruction and is replaced as a
+// whole. A bad frame on the stack is SIGSEGV. Followed by the ordinary way out.
+void return_from_signal(TrapFrame& frame);
+
+// An exception other than a page fault in application code. Followed by deliver_signals().
+void handle_exception(TrapFrame& frame);
+
+// --- Waiting with another mask: rt_sigsuspend(2), ppoll(2), pselect6(2), epoll_pwait(2).
+
+// Installs the set at `mask_address` (null: does nothing) until restore_signal_mask(). EINVAL for
+// a set size other than 8, EFAULT.
+Result<void> set_temporary_signal_mask(uint64_t mask_address, size_t set_size);
+// Ends it. `interrupted`: the call is about to answer EINTR or a kErestart code, so the mask stays
+// until deliver_signals() has taken the signal.
+void restore_signal_mask(bool interrupted);
+
+// Sets the current thread's mask (never blocking SIGKILL and SIGSTOP).
+void set_blocked_signals(SignalSet blocked);
+
+}  // namespace coracle
