@@ -11,6 +11,7 @@
 #include <asm/errno.h>
 
 #include <new>
+#include <type_traits>
 #include <utility>
 
 namespace coracle {
@@ -27,34 +28,50 @@ struct [[nodiscard]] Error {
     int code;
 };
 
-template <typename T>
-class [[nodiscard]] Result {
-  public:
-    Result(T value) : value_(std::move(value)), error_(0) {}
-    Result(Error error) : error_(error.code) {}
-    Result(Result&& other) : error_(other.error_) {
-        if (ok()) new (&value_) T(std::move(other.value_));
-    }
-    Result& operator=(Result&&) = delete;
-    ~Result() {
-        if (ok()) value_.~T();
-    }
-
-    bool ok() const { return error_ == 0; }
-    explicit operator bool() const { return ok(); }
-    int error_code() const { return error_; }
-    Error error() const { return Error(error_); }
-    // Preconditions: ok().
-    T& value() { return value_; }
-    T release_value() { return std::move(value_); }
-    T* operator->() { return &value_; }
-    T& operator*() { return value_; }
-
-  private:
+// Trivial for trivial types, so that a Result<long> travels in registers.
+template <typename T, bool = std::is_trivially_copyable_v<T>>
+struct ResultStorage {
+    ResultStorage(T&& value) : value_(value), error_(0) {}
+    ResultStorage(Error error) : error_(error.code) {}
     union {
         T value_;
     };
     int error_;
+};
+
+template <typename T>
+struct ResultStorage<T, false> {
+    ResultStorage(T&& value) : value_(std::move(value)), error_(0) {}
+    ResultStorage(Error error) : error_(error.code) {}
+    ResultStorage(ResultStorage&& other) : error_(other.error_) {
+        if (error_ == 0) new (&value_) T(std::move(other.value_));
+    }
+    ~ResultStorage() {
+        if (error_ == 0) value_.~T();
+    }
+    union {
+        T value_;
+    };
+    int error_;
+};
+
+template <typename T>
+class [[nodiscard]] Result : ResultStorage<T> {
+  public:
+    Result(T value) : ResultStorage<T>(std::move(value)) {}
+    Result(Error error) : ResultStorage<T>(error) {}
+    Result(Result&& other) = default;
+    Result& operator=(Result&&) = delete;
+
+    bool ok() const { return this->error_ == 0; }
+    explicit operator bool() const { return ok(); }
+    int error_code() const { return this->error_; }
+    Error error() const { return Error(this->error_); }
+    // Preconditions: ok().
+    T& value() { return this->value_; }
+    T release_value() { return std::move(this->value_); }
+    T* operator->() { return &this->value_; }
+    T& operator*() { return this->value_; }
 };
 
 template <>
