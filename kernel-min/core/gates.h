@@ -6,7 +6,7 @@
 //
 // Upcalls: the core turns an exception, a `syscall` instruction, or an interrupt of application
 // code into a TrapFrame on the thread's kernel stack and continues at the matching entry of
-// kernel-min/core/upcall.S. An interrupt of kernel code only sets a bit in Cpu::pending.
+// kernel-min/sched/upcall.S. An interrupt of kernel code only sets a bit in Cpu::pending.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +17,8 @@ namespace coracle::core {
 // Waits for an interrupt; returns at once if Cpu::pending is not zero. No wake-up can be lost.
 void halt();
 
-// Raises kPendingTimer after `nanoseconds` (LAPIC one-shot); 0 disarms.
+// Raises kPendingTimer after `nanoseconds` at the latest (LAPIC one-shot: about 4 s at most, so
+// look at the clock again); 0 disarms. A store to the local APIC, not a gate.
 void arm_timer(uint64_t nanoseconds);
 
 // Interrupt vectors kFirstDeviceVector.. kLastDeviceVector each set bit (vector -
@@ -25,10 +26,9 @@ void arm_timer(uint64_t nanoseconds);
 constexpr uint8_t kFirstDeviceVector = 0x40;
 constexpr uint8_t kLastDeviceVector = 0x7f;
 
-// Routes an I/O APIC line (GSI) to a device vector. Level-triggered lines are masked by the core
-// when they fire, until unmask_interrupt_line().
-void route_interrupt_line(unsigned gsi, uint8_t vector, bool level_triggered, bool active_low);
-void unmask_interrupt_line(unsigned gsi);
+// Routes an I/O APIC line (GSI) to a device vector, edge-triggered: a deferred handler could not
+// lower a level before the core ends the interrupt. Drivers acknowledge first, then look.
+void route_interrupt_line(unsigned gsi, uint8_t vector);
 
 uint32_t port_in(uint16_t port, unsigned bytes);
 void port_out(uint16_t port, unsigned bytes, uint32_t value);

@@ -1,0 +1,123 @@
+// The ways in: PVH (QEMU, Cloud Hypervisor, Xen) and the Linux 64-bit protocol (Firecracker).
+// Both end in core_main in long mode, on the static page tables below.
+#include "kernel-min/core/layout.h"
+
+#define PHYS(symbol) ((symbol) - KERNEL_BASE)
+
+// Xen's XEN_ELFNOTE_PHYS32_ENTRY: 32-bit protected mode, paging off, ebx = hvm_start_info.
+.section .note.pvh, "a", @note
+    .long 4, 4, 18
+    .asciz "Xen"
+    .long PHYS(pvh_start)
+
+.section .core.boot, "ax"
+.code32
+.globl pvh_start
+pvh_start:
+    cli
+    cld
+    mov $PHYS(boot_pml4), %eax
+    mov %eax, %cr3
+    mov %cr4, %eax
+    or $0x20, %eax              // PAE
+    mov %eax, %cr4
+    mov $0xc0000080, %ecx       // EFER: SCE, LME, NXE
+    rdmsr
+    or $0x901, %eax
+    wrmsr
+    mov $0x80050033, %eax       // PG AM WP NE ET MP PE
+    mov %eax, %cr0
+    lgdt PHYS(boot_gdt_register)
+    ljmp $CORE_CODE_SELECTOR, $PHYS(pvh_long)
+.code64
+pvh_long:
+    mov %ebx, %esi
+    xor %edi, %edi              // BootProtocol::kPvh
+    movabs $enter_high, %rax
+    jmp *%rax
+
+// Documentation/x86/boot.rst, "64-bit boot protocol": long mode, identity-mapped, rsi =
+// boot_params. The ELF entry point is this address.
+.globl linux64_start
+linux64_start:
+    cli
+    cld
+    mov $0xc0000080, %ecx
+    rdmsr
+    or $0x901, %eax
+    wrmsr
+    mov $PHYS(boot_pml4), %eax
+    mov %rax, %cr3
+    mov $0x80050033, %eax
+    mov %rax, %cr0
+    lgdt PHYS(boot_gdt_register)
+    mov $1, %edi                // BootProtocol::kLinux64
+    mov $PHYS(core_boot_stack_top), %esp    // the loader gave none that we know
+    push $CORE_CODE_SELECTOR
+    movabs $enter_high, %rax
+    push %rax
+    lretq
+
+enter_high:
+    lgdt core_gdt_register(%rip)
+    mov $CORE_DATA_SELECTOR, %eax
+    mov %eax, %ss
+    mov %eax, %ds
+    mov %eax, %es
+    xor %eax, %eax
+    mov %eax, %fs
+    mov %eax, %gs
+    lea core_boot_stack_top(%rip), %rsp
+    xor %ebp, %ebp
+    call core_main              // does not return
+    hlt
+
+// Long mode's selectors, at their physical address while paging is not up yet.
+.section .core.data, "aw"
+.balign 16
+.globl core_gdt
+core_gdt:
+    .quad 0, 0
+    .quad 0x00af9b000000ffff    // 0x10 ring-0 code
+    .quad 0x00cf93000000ffff    // 0x18 ring-0 data
+    .quad 0x00cffb000000ffff    // 0x20 ring-3 32-bit code: there for Linux's selector numbers
+    .quad 0x00cff3000000ffff    // 0x28 ring-3 data
+    .quad 0x00affb000000ffff    // 0x30 ring-3 code
+    .quad 0
+    .globl core_gdt_tss
+core_gdt_tss:
+    .quad 0, 0                  // 0x40 task state segment
+core_gdt_end:
+boot_gdt_register:
+    .word core_gdt_end - core_gdt - 1
+    .long PHYS(core_gdt)
+    .long 0
+core_gdt_register:
+    .word core_gdt_end - core_gdt - 1
+    .quad core_gdt
+
+// The first GiB, at 0 and at KERNEL_BASE. core_main replaces these.
+.balign 4096
+boot_pml4:
+    .quad PHYS(boot_pdpt) + 3
+    .fill 510, 8, 0
+    .quad PHYS(boot_pdpt) + 3
+boot_pdpt:
+    .quad PHYS(boot_pd) + 3
+    .fill 509, 8, 0
+    .quad PHYS(boot_pd) + 3
+    .quad 0
+boot_pd:
+    .set address, 0
+    .rept 512
+    .quad address + 0x83
+    .set address, address + 0x200000
+    .endr
+
+.section .core.bss, "aw", @nobits
+.balign 16
+    .skip 16384
+.globl core_boot_stack_top
+core_boot_stack_top:
+
+.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,53 @@
+// Private to the ring-0 core.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kernel-min/core/layout.h"
+#include "kernel-min/sched/cpu.h"
+#include "kernel-min/sched/trap_frame.h"
+
+namespace coracle::core {
+
+// What swapgs brings in ring 0. Offsets are known to traps.S.
+struct CoreCpu {
+    Cpu* cpu;          // 0
+    uint64_t stack;    // 8: ring 0's stack, as in the TSS
+    uint64_t scratch;  // 16
+};
+
+extern CoreCpu boot_core_cpu;
+
+void set_up_descriptors();
+void set_up_page_tables();
+void set_up_local_apic();
+void serial_init();
+void serial_write(const char* text, size_t length);
+
+inline volatile uint32_t* local_apic(uint32_t offset) {
+    return reinterpret_cast<volatile uint32_t*>(DIRECT_MAP_BASE + 0xfee00000 + offset);
+}
+
+inline void out8(uint16_t port, uint8_t value) { asm volatile("outb %0, %1" ::"a"(value), "Nd"(port)); }
+inline void out16(uint16_t port, uint16_t value) { asm volatile("outw %0, %1" ::"a"(value), "Nd"(port)); }
+inline void out32(uint16_t port, uint32_t value) { asm volatile("outl %0, %1" ::"a"(value), "Nd"(port)); }
+inline uint8_t in8(uint16_t port) {
+    uint8_t value;
+    asm volatile("inb %1, %0" : "=a"(value) : "Nd"(port));
+    return value;
+}
+inline void write_msr_raw(uint32_t msr, uint64_t value) {
+    asm volatile("wrmsr" ::"c"(msr), "a"(static_cast<uint32_t>(value)),
+                 "d"(static_cast<uint32_t>(value >> 32)));
+}
+inline uint64_t read_msr_raw(uint32_t msr) {
+    uint32_t low, high;
+    asm volatile("rdmsr" : "=a"(low), "=d"(high) : "c"(msr));
+    return low | static_cast<uint64_t>(high) << 32;
+}
+
+[[noreturn]] void stop_machine(uint8_t exit_code);
+[[noreturn]] void core_panic(const char* what, const TrapFrame& frame);
+
+}  // namespace coracle::core

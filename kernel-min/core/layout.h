@@ -1,0 +1,39 @@
+// Numbers that the core's assembly and C++ share. Preprocessor only.
+#pragma once
+
+#define KERNEL_BASE 0xffffffff80000000
+#define DIRECT_MAP_BASE 0xffff888000000000
+
+#define CORE_CODE_SELECTOR 0x10
+#define CORE_DATA_SELECTOR 0x18
+#define USER_CODE_SELECTOR 0x33
+#define USER_DATA_SELECTOR 0x2b
+#define TSS_SELECTOR 0x40
+
+// Offsets in struct Cpu (kernel-min/sched/cpu.h).
+#define CPU_CURRENT 8
+#define CPU_KERNEL_STACK_TOP 16
+#define CPU_PENDING 24
+#define CPU_PENDING_DEVICES 32
+
+#define TRAP_FRAME_SIZE 184
+#define TRAP_SYSCALL 0x100
+#define TRAP_INTERRUPT 0x101
+#define TRAP_CALL 0x102
+
+#define TIMER_VECTOR 0x20
+#define FIRST_DEVICE_VECTOR 0x40
+#define LAST_DEVICE_VECTOR 0x7f
+#define SPURIOUS_VECTOR 0xff
+
+// Gate operations, in rax at the gate's int3.
+#define GATE_HALT 0
+#define GATE_PORT_IN 1
+#define GATE_PORT_OUT 2
+#define GATE_READ_MSR 3
+#define GATE_WRITE_MSR 4
+#define GATE_FLUSH_PAGE 5
+#define GATE_FLUSH_ALL 6
+#define GATE_LOAD_PAGE_TABLE 7
+#define GATE_PRINT 8
+#define GATE_POWER_OFF 9

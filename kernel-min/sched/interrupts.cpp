@@ -1,0 +1,40 @@
+// Deferred interrupts: the core sets bits, the handlers run here, in thread context.
+#include "kernel-min/core/gates.h"
+#include "kernel-min/lib/panic.h"
+#include "kernel-min/sched/cpu.h"
+#include "kernel-min/sched/timer_queue.h"
+
+namespace coracle {
+
+namespace {
+
+struct Handler {
+    InterruptHandler function;
+    void* context;
+};
+Handler handlers[core::kLastDeviceVector - core::kFirstDeviceVector + 1];
+unsigned handler_count;
+
+}  // namespace
+
+uint8_t register_interrupt_handler(InterruptHandler function, void* context) {
+    ASSERT(handler_count < sizeof(handlers) / sizeof(handlers[0]));
+    handlers[handler_count] = {function, context};
+    return static_cast<uint8_t>(core::kFirstDeviceVector + handler_count++);
+}
+
+void handle_pending_interrupts() {
+    Cpu* cpu = current_cpu();
+    uint32_t pending =
+        cpu->pending.fetch_and(~(kPendingTimer | kPendingDevice), std::memory_order_relaxed);
+    if (pending & kPendingTimer) run_expired_timers();
+    if (!(pending & kPendingDevice)) return;
+    uint64_t devices = cpu->pending_devices.exchange(0, std::memory_order_relaxed);
+    while (devices) {
+        unsigned index = static_cast<unsigned>(__builtin_ctzl(devices));
+        devices &= devices - 1;
+        if (handlers[index].function) handlers[index].function(handlers[index].context);
+    }
+}
+
+}  // namespace coracle

@@ -1,0 +1,123 @@
+// The entries by which programs call the kernel as a function (kernel-min/abi/process_page.h).
+// Each switches to the thread's kernel stack, for an application's stack may be tiny, calls the
+// handler, looks at Cpu::pending and returns. Frame on the kernel stack, from its top down:
+//     application rsp (0 in a trap's frame), rdi, rsi, rdx, r10, r8, r9, number
+// The number is the seventh argument of the thunk: tracing reads it.
+#include "kernel-min/core/layout.h"
+
+.macro ENTER_KERNEL
+    mov %rsp, %r11
+    mov %gs:CPU_KERNEL_STACK_TOP, %rsp
+    push %r11
+    push %rdi
+    push %rsi
+    push %rdx
+    push %r10
+    push %r8
+    push %r9
+    push %rax
+    mov dispatch_table(%rip), %r11
+    call *(%r11,%rax,8)
+.endm
+
+.text
+// C ABI: fourth argument in rcx, caller-saved registers lost. rax = number.
+.balign 64
+c_call:
+    mov %rcx, %r10
+    ENTER_KERNEL
+
+// An interrupt between here and call_exit_switch comes back to the check (core/traps.cpp).
+.globl call_exit_check
+call_exit_check:
+    cmpl $0, %gs:CPU_PENDING
+    jne call_exit_slow
+.globl call_exit_switch
+call_exit_switch:
+    mov 7*8(%rsp), %rsp
+.globl call_exit_return
+call_exit_return:
+    ret
+
+// The convention of the syscall instruction.
+.balign 64
+.globl syscall_call
+syscall_call:
+    mov %eax, %eax
+    cmp $512, %eax
+    jae 1f
+    mov %r10, %rcx
+    ENTER_KERNEL
+    mov 1*8(%rsp), %r9
+    mov 2*8(%rsp), %r8
+    mov 3*8(%rsp), %r10
+    mov 4*8(%rsp), %rdx
+    mov 5*8(%rsp), %rsi
+    mov 6*8(%rsp), %rdi
+    jmp call_exit_check
+1:  mov $-38, %rax              // ENOSYS
+    ret
+
+// Work waits: give the call the frame that a trap at the vDSO's `syscall; ret` would have, so
+// that signals and restarts see one kind of call. rsp points at the program's return address.
+call_exit_slow:
+    mov %rsp, %r11
+    push $0                     // a trap's frame from here on; and 16-byte alignment
+    push $USER_DATA_SELECTOR
+    push 7*8(%r11)              // rsp
+    pushfq
+    push $USER_CODE_SELECTOR
+    push $0                     // rip: on_call_leave sets it
+    push 0*8(%r11)              // number
+    push $TRAP_CALL
+    push $0
+    push 6*8(%r11)              // rdi
+    push 5*8(%r11)              // rsi
+    push 4*8(%r11)              // rdx
+    push $0                     // rcx
+    push %rax
+    push 2*8(%r11)              // r8
+    push 1*8(%r11)              // r9
+    push 3*8(%r11)              // r10
+    push $0                     // r11
+    push %rbx
+    push %rbp
+    push %r12
+    push %r13
+    push %r14
+    push %r15
+    mov %rsp, %rdi
+    call on_call_leave
+    jmp leave_to_application
+
+// ret on a stack that the program has unmapped: the program's fault.
+.section .fixups, "a"
+    .quad call_exit_return, call_exit_fault
+.text
+call_exit_fault:
+    mov %gs:CPU_KERNEL_STACK_TOP, %rsp
+    call on_bad_stack
+    ud2
+
+// call_entries: one short entry a number.
+.balign 16
+call_stubs:
+.set number, 0
+.rept 512
+    .balign 16
+    mov $number, %eax
+    jmp c_call
+    .set number, number + 1
+.endr
+
+.section .rodata
+.balign 8
+.globl call_entry_table
+call_entry_table:
+.set number, 0
+.rept 512
+    .quad call_stubs + 16 * number
+    .set number, number + 1
+.endr
+
+.section .note.GNU-stack, "", @progbits
