@@ -23,6 +23,7 @@ constexpr bool is_user_range(uint64_t address, uint64_t size) {
 // How many bytes at the start of the range could be copied. For calls that answer a short count.
 size_t copy_from_user_partial(void* to, uint64_t from, size_t size);
 size_t copy_to_user_partial(uint64_t to, const void* from, size_t size);
+size_t clear_user_partial(uint64_t to, size_t size);
 
 // Copies a string with its NUL into `to`. Returns its length without the NUL; -EFAULT; or
 // -ENAMETOOLONG if there is no NUL in the first `size` bytes.

@@ -36,21 +36,25 @@ class Dentry : public RefCounted<Dentry> {
     bool is_deleted() const { return deleted_; }
     bool is_mount_point() const { return mount_count_ != 0; }
 
+    using AgeHook = boost::intrusive::list_member_hook<>;
+    AgeHook age_hook_;  // the dentry cache's
+
   private:
     friend class DentryCache;
     friend class Mount;
     Dentry() = default;
+    Result<void> set_name(std::string_view name);
 
     Dentry* hash_next_ = nullptr;
     uint32_t hash_ = 0;
     bool hashed_ = false;
+    bool used_ = false;  // found since the cache last looked for something to drop
     bool deleted_ = false;  // its name was removed; paths to it end in " (deleted)"
     uint16_t mount_count_ = 0;
     uint16_t name_length_ = 0;
-    boost::intrusive::list_member_hook<> age_hook_;
     RefPtr<Dentry> parent_;
     RefPtr<Inode> inode_;
-    char* name_ = nullptr;
+    char* name_ = inline_name_;
     char inline_name_[40];
 };
 

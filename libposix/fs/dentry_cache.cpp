@@ -1,0 +1,138 @@
+#include "libposix/fs/dentry_cache.h"
+
+#include <cstring>
+#include <new>
+
+#include "libposix/fs/inode.h"
+
+namespace coracle {
+namespace {
+
+constexpr size_t kBucketCount = 2048;
+constexpr size_t kMaxDentries = 16384;
+
+Dentry* buckets[kBucketCount];
+size_t dentry_count;
+
+uint32_t hash_name(const Dentry& parent, std::string_view name) {
+    uint64_t hash = reinterpret_cast<uint64_t>(&parent) >> 4;
+    for (char c : name) hash = (hash ^ static_cast<uint8_t>(c)) * 0x9e3779b1;
+    return static_cast<uint32_t>(hash ^ hash >> 32);
+}
+
+}  // namespace
+
+using AgeList =
+    boost::intrusive::list<Dentry,
+                           boost::intrusive::member_hook<Dentry, Dentry::AgeHook, &Dentry::age_hook_>,
+                           boost::intrusive::constant_time_size<false>>;
+
+namespace {
+// Oldest first. Boost's list needs its constructor, which the kernel runs at boot.
+AgeList age_list;
+}  // namespace
+
+Result<RefPtr<Dentry>> Dentry::create(RefPtr<Dentry> parent, std::string_view name,
+                                      RefPtr<Inode> inode) {
+    Dentry* dentry = new (std::nothrow) Dentry;
+    if (!dentry) return Error(ENOMEM);
+    RefPtr<Dentry> result = adopt_ref(dentry);
+    TRY(dentry->set_name(name));
+    dentry->parent_ = std::move(parent);
+    dentry->inode_ = std::move(inode);
+    return result;
+}
+
+Result<void> Dentry::set_name(std::string_view name) {
+    char* storage = inline_name_;
+    if (name.size() > sizeof(inline_name_)) {
+        storage = new (std::nothrow) char[name.size()];
+        if (!storage) return Error(ENOMEM);
+    }
+    if (name_ != inline_name_) delete[] name_;
+    memmove(storage, name.data(), name.size());
+    name_ = storage;
+    name_length_ = static_cast<uint16_t>(name.size());
+    return {};
+}
+
+Dentry::~Dentry() {
+    if (name_ != inline_name_) delete[] name_;
+}
+
+Dentry* DentryCache::find(const Dentry& parent, std::string_view name, uint32_t hash) {
+    for (Dentry* entry = buckets[hash % kBucketCount]; entry; entry = entry->hash_next_) {
+        if (entry->hash_ == hash && entry->parent_.get() == &parent && entry->name() == name) {
+            return entry;
+        }
+    }
+    return nullptr;
+}
+
+void DentryCache::insert(Dentry& dentry) {
+    dentry.ref();
+    dentry.hash_ = hash_name(*dentry.parent_, dentry.name());
+    Dentry*& bucket = buckets[dentry.hash_ % kBucketCount];
+    dentry.hash_next_ = bucket;
+    bucket = &dentry;
+    dentry.hashed_ = true;
+    age_list.push_back(dentry);
+    if (++dentry_count > kMaxDentries) evict();
+}
+
+void DentryCache::erase(Dentry& dentry) {
+    Dentry** link = &buckets[dentry.hash_ % kBucketCount];
+    while (*link != &dentry) link = &(*link)->hash_next_;
+    *link = dentry.hash_next_;
+    dentry.hashed_ = false;
+    age_list.erase(age_list.iterator_to(dentry));
+    dentry_count--;
+    dentry.unref();
+}
+
+void DentryCache::evict() {
+    // One pass at most: a dentry in use, or used since the last pass, goes to the back.
+    for (size_t tries = dentry_count; tries > 0 && dentry_count > kMaxDentries * 7 / 8; tries--) {
+        Dentry& oldest = age_list.front();
+        if (oldest.reference_count() == 1 && !oldest.used_ && !oldest.is_mount_point()) {
+            erase(oldest);
+            continue;
+        }
+        oldest.used_ = false;
+        age_list.pop_front();
+        age_list.push_back(oldest);
+    }
+}
+
+Result<RefPtr<Dentry>> DentryCache::lookup(const RefPtr<Dentry>& parent, std::string_view name) {
+    if (Dentry* found = find(*parent, name, hash_name(*parent, name))) {
+        found->used_ = true;
+        return RefPtr<Dentry>(found);
+    }
+    RefPtr<Inode> inode = TRY(parent->inode().lookup(name));
+    return add(parent, name, std::move(inode));
+}
+
+Result<RefPtr<Dentry>> DentryCache::add(const RefPtr<Dentry>& parent, std::string_view name,
+                                        RefPtr<Inode> inode) {
+    RefPtr<Dentry> dentry = TRY(Dentry::create(parent, name, std::move(inode)));
+    if (parent->inode().is_cacheable()) insert(*dentry);
+    return dentry;
+}
+
+void DentryCache::remove(Dentry& dentry) {
+    dentry.deleted_ = true;
+    if (dentry.hashed_) erase(dentry);
+}
+
+Result<void> DentryCache::move(Dentry& dentry, const RefPtr<Dentry>& parent,
+                               std::string_view name) {
+    RefPtr<Dentry> keep(&dentry);
+    TRY(dentry.set_name(name));
+    if (dentry.hashed_) erase(dentry);
+    dentry.parent_ = parent;
+    insert(dentry);
+    return {};
+}
+
+}  // namespace coracle

@@ -1,0 +1,34 @@
+// The cache of dentries: finds a name in a directory without asking the file system again. Holds
+// one reference to each dentry in it; when there are too many, those that nobody else holds go,
+// the ones longest unused first.
+#pragma once
+
+#include <string_view>
+
+#include "kernel-min/lib/ref_ptr.h"
+#include "kernel-min/lib/result.h"
+#include "libposix/fs/path.h"
+
+namespace coracle {
+
+class DentryCache {
+  public:
+    // The dentry of `name` in a directory, from the cache or by Inode::lookup. ENOENT.
+    static Result<RefPtr<Dentry>> lookup(const RefPtr<Dentry>& parent, std::string_view name);
+    // A name that was just created.
+    static Result<RefPtr<Dentry>> add(const RefPtr<Dentry>& parent, std::string_view name,
+                                      RefPtr<Inode> inode);
+    // The name was removed from its directory.
+    static void remove(Dentry& dentry);
+    // The name was renamed. ENOMEM, before anything is changed, so call it before the file system
+    // is asked and undo it if that fails.
+    static Result<void> move(Dentry& dentry, const RefPtr<Dentry>& parent, std::string_view name);
+
+  private:
+    static Dentry* find(const Dentry& parent, std::string_view name, uint32_t hash);
+    static void insert(Dentry& dentry);
+    static void erase(Dentry& dentry);
+    static void evict();
+};
+
+}  // namespace coracle
