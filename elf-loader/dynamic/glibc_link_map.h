@@ -150,7 +150,7 @@ constexpr int value_tag_index(int64_t tag) {
 constexpr int address_tag_index(int64_t tag) {
     return DT_NUM + DT_VERSIONTAGNUM + DT_EXTRANUM + DT_VALNUM + (DT_ADDRRNGHI - tag);
 }
-static_assert(address_tag_index(DT_ADDRRNGLO) < 80 && DT_NUM == 38);
+static_assert(DT_NUM == 38 && address_tag_index(DT_ADDRRNGHI - DT_ADDRNUM + 1) == 79);
 
 // The debugger's view of the loader, <link.h>.
 struct DebugState {
