@@ -1,7 +1,7 @@
-// The monotonic clock, from the TSC. How fast the TSC runs comes from CPUID, from kvmclock, or from
-// a reference clock of the machine (HPET, ACPI timer, PIT, LAPIC timer), against which it is
-// measured without waiting: a pair of readings is taken at boot and the rate is made exact as
-// time passes.
+// The monotonic clock, from the TSC. How fast the TSC runs comes from CPUID or kvmclock, or is
+// measured against the local APIC's timer (one tick a nanosecond under QEMU and KVM) or the HPET.
+// Nothing waits for the measurement: it starts at boot, and while it is young each reading of the
+// clock makes it better.
 #pragma once
 
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace coracle {
 
-// Finds the clock. Called once, early at boot, when the local APIC and other devices are mapped.
+// Finds the clock and starts the measurement. Called once, early at boot.
 void init_clock_source();
 
 // Nanoseconds since boot; never goes back.
@@ -22,15 +22,19 @@ inline uint64_t read_tsc() {
     return uint64_t{high} << 32 | low;
 }
 
-// TSC ticks, of a difference, in nanoseconds.
+// A difference of read_tsc() in nanoseconds.
 uint64_t tsc_to_ns(uint64_t ticks);
 
-// The machine's idea of the wall clock in ns since 1970 (kvmclock, or the CMOS clock to the
-// second); 0 if it has none.
+// The one-shot timer: as core::arm_timer(), which nobody else may call, because the timer is also
+// the clock's reference.
+void arm_clock_timer(uint64_t nanoseconds);
+
+// The machine's own idea of the wall clock (the CMOS clock, to the second) in ns since 1970, UTC;
+// 0 if it has none.
 uint64_t read_machine_wall_clock();
 
-// The values that application code computes the monotonic clock with; multiplier 0 as long as the
-// rate is not exact. The realtime offset is left alone.
-void fill_monotonic_clock(abi::ClockPage& page);
+// Keeps the monotonic half of `page` up to date from now on: multiplier 0 until the rate is
+// exact. The page must stay until another one takes its place; null ends it.
+void publish_monotonic_clock(abi::ClockPage* page);
 
 }  // namespace coracle

@@ -26,7 +26,6 @@ class Process {
     RefPtr<FileSystemContext> file_system;
     RefPtr<SignalActions> signal_actions;
     PendingSignals pending_signals;  // for the process as a whole
-    uint64_t restart_entry = 0;      // `syscall; ret` in the lower half: see deliver_signals()
     Credentials credentials;
     ResourceLimits limits;
 

@@ -1,0 +1,242 @@
+#include "kernel-min/devices/clock_source.h"
+
+#include <cpuid.h>
+
+#include <algorithm>
+
+#include "kernel-min/core/gates.h"
+#include "kernel-min/devices/clock_rate.h"
+#include "kernel-min/memory/frames.h"
+
+namespace coracle {
+namespace {
+
+// A measurement this long is exact to some millionths; one that long is left alone for ever.
+constexpr uint64_t kExactAfterNs = 10'000'000;
+constexpr uint64_t kFinalAfterNs = 2'000'000'000;
+
+// The local APIC's timer as a reference (Intel SDM 3A, 11.5.4): it counts down from what
+// arm_clock_timer() set, so the time it saw is a sum of stretches.
+class ApicReference {
+  public:
+    // Starts a stretch; what the one before it saw is kept.
+    void start(uint64_t nanoseconds) {
+        close_stretch();
+        core::arm_timer(nanoseconds);
+        stretch_tsc_ = read_tsc();
+        stretch_ns_ = std::min<uint64_t>(nanoseconds, UINT32_MAX);
+    }
+
+    // Ticks and nanoseconds seen so far. A timer that ran out tells nothing of its last stretch.
+    void totals(uint64_t tsc, uint64_t* ticks, uint64_t* ns) const {
+        *ticks = ticks_;
+        *ns = ns_;
+        const uint64_t remaining = current_count();
+        if (remaining == 0 || stretch_ns_ < remaining) return;
+        *ticks += tsc - stretch_tsc_;
+        *ns += stretch_ns_ - remaining;
+    }
+
+  private:
+    static uint32_t current_count() {
+        constexpr PhysAddr kCurrentCount = 0xfee00390;
+        return *phys_to_virt<volatile uint32_t>(kCurrentCount);
+    }
+    void close_stretch() {
+        uint64_t ticks, ns;
+        totals(read_tsc(), &ticks, &ns);
+        ticks_ = ticks;
+        ns_ = ns;
+    }
+
+    uint64_t ticks_ = 0, ns_ = 0;
+    uint64_t stretch_tsc_ = 0, stretch_ns_ = 0;
+};
+
+enum class Precision { kYoung, kExact, kFinal };
+
+ApicReference reference;
+Precision precision = Precision::kYoung;
+ClockRate rate;
+uint64_t base_tsc, base_ns;
+uint64_t last_ns;  // the latest answer while the rate was young
+abi::ClockPage* clock_page;
+
+struct Cpuid {
+    uint32_t eax, ebx, ecx, edx;
+    explicit Cpuid(uint32_t leaf) { __cpuid_count(leaf, 0, eax, ebx, ecx, edx); }
+};
+
+// Leaf 0x15 (Intel SDM 2A, CPUID): crystal clock and its ratio to the TSC.
+ClockRate rate_from_processor() {
+    if (Cpuid(0).eax < 0x15) return {};
+    const Cpuid leaf(0x15);
+    if (leaf.eax == 0 || leaf.ebx == 0 || leaf.ecx == 0) return {};
+    return ClockRate::from_hertz(uint64_t{leaf.ecx} * leaf.ebx / leaf.eax);
+}
+
+// Leaf 0x40000010, which VMware began and others took over: TSC kHz.
+ClockRate rate_from_hypervisor() {
+    constexpr uint32_t kHypervisorBase = 0x40000000, kFrequencies = 0x40000010;
+    if (!(Cpuid(1).ecx >> 31)) return {};
+    if (Cpuid(kHypervisorBase).eax < kFrequencies) return {};
+    return ClockRate::from_hertz(uint64_t{Cpuid(kFrequencies).eax} * 1000);
+}
+
+// Linux's Documentation/virt/kvm/x86/msr.rst, MSR_KVM_SYSTEM_TIME_NEW.
+struct alignas(32) KvmTime {
+    uint32_t version, padding;
+    uint64_t tsc_timestamp, system_time;
+    uint32_t tsc_to_system_multiplier;
+    int8_t tsc_shift;
+    uint8_t flags, padding2[2];
+};
+static_assert(sizeof(KvmTime) == 32);
+
+ClockRate rate_from_kvm() {
+    constexpr uint32_t kSignature = 0x40000000, kFeatures = 0x40000001;
+    constexpr uint32_t kClockSource2 = 1u << 3;
+    constexpr uint32_t kSystemTimeMsr = 0x4b564d01;
+    constexpr uint32_t kKvmEbx = 0x4b4d564b;  // "KVMK"
+    constexpr uint64_t kKernelBase = 0xffffffff80000000;
+    if (!(Cpuid(1).ecx >> 31)) return {};
+    const Cpuid signature(kSignature);
+    if (signature.ebx != kKvmEbx || !(Cpuid(kFeatures).eax & kClockSource2)) return {};
+
+    static volatile KvmTime time;
+    core::write_msr(kSystemTimeMsr, (reinterpret_cast<uint64_t>(&time) - kKernelBase) | 1);
+    const uint64_t multiplier = time.tsc_to_system_multiplier;
+    const int shift = time.tsc_shift;
+    core::write_msr(kSystemTimeMsr, 0);
+    return {shift >= 0 ? multiplier << shift : multiplier >> -shift};
+}
+
+void write_page() {
+    if (!clock_page) return;
+    auto* sequence = reinterpret_cast<volatile uint32_t*>(&clock_page->sequence);
+    *sequence = *sequence + 1;
+    asm volatile("" ::: "memory");
+    clock_page->shift = ClockRate::kShift;
+    clock_page->multiplier = precision == Precision::kYoung ? 0 : rate.multiplier;
+    clock_page->base_tsc = base_tsc;
+    clock_page->monotonic_base_ns = base_ns;
+    asm volatile("" ::: "memory");
+    *sequence = *sequence + 1;
+}
+
+// With nothing to go by (the timer ran out before anybody asked), watches the reference briefly.
+void measure_now() {
+    constexpr uint64_t kMeasureNs = 200'000;
+    reference.start(UINT32_MAX);
+    uint64_t ticks, ns;
+    do {
+        reference.totals(read_tsc(), &ticks, &ns);
+    } while (ns < kMeasureNs);
+}
+
+// Makes the rate better as long as that is worth while.
+void refine(uint64_t tsc) {
+    uint64_t ticks, ns;
+    reference.totals(tsc, &ticks, &ns);
+    if (ns == 0 && !rate.is_known()) {
+        measure_now();
+        reference.totals(read_tsc(), &ticks, &ns);
+    }
+    if (ns == 0) return;
+    if (precision == Precision::kYoung) {
+        // Everything since boot is read at the new rate; monotonic_ns() keeps it from going back.
+        rate = ClockRate::measured(ticks, ns);
+        if (ns < kExactAfterNs) return;
+        base_ns = std::max(rate.to_ns(tsc - base_tsc), last_ns);
+        base_tsc = tsc;
+        precision = Precision::kExact;
+    } else {
+        if (ns < kFinalAfterNs) return;
+        base_ns += rate.to_ns(tsc - base_tsc);
+        base_tsc = tsc;
+        rate = ClockRate::measured(ticks, ns);
+        precision = Precision::kFinal;
+    }
+    write_page();
+}
+
+uint64_t young_monotonic_ns() {
+    const uint64_t tsc = read_tsc();
+    refine(tsc);
+    last_ns = std::max(last_ns, base_ns + rate.to_ns(tsc - base_tsc));
+    return last_ns;
+}
+
+uint8_t read_cmos(uint8_t index) {
+    constexpr uint16_t kIndexPort = 0x70, kDataPort = 0x71;
+    core::port_out(kIndexPort, 1, index);
+    return static_cast<uint8_t>(core::port_in(kDataPort, 1));
+}
+
+// Days since 1970-01-01 of a date of the Gregorian calendar.
+int64_t days_since_1970(int64_t year, int64_t month, int64_t day) {
+    // Years start in March here, so that the leap day is a year's last.
+    if (month <= 2) {
+        year--;
+        month += 12;
+    }
+    return 365 * year + year / 4 - year / 100 + year / 400 + (153 * (month - 3) + 2) / 5 + day - 1 -
+           719468;
+}
+
+}  // namespace
+
+void init_clock_source() {
+    base_tsc = read_tsc();
+    reference.start(UINT32_MAX);
+    rate = rate_from_processor();
+    if (!rate.is_known()) rate = rate_from_hypervisor();
+    if (!rate.is_known()) rate = rate_from_kvm();
+    if (rate.is_known()) precision = Precision::kFinal;
+}
+
+uint64_t monotonic_ns() {
+    if (precision == Precision::kYoung) [[unlikely]] return young_monotonic_ns();
+    return base_ns + rate.to_ns(read_tsc() - base_tsc);
+}
+
+uint64_t tsc_to_ns(uint64_t ticks) {
+    if (precision == Precision::kYoung) refine(read_tsc());
+    return rate.to_ns(ticks);
+}
+
+void arm_clock_timer(uint64_t nanoseconds) {
+    if (precision == Precision::kExact) refine(read_tsc());
+    // Idle, it goes on as the reference as long as one is needed.
+    if (nanoseconds == 0 && precision != Precision::kFinal) nanoseconds = UINT32_MAX;
+    reference.start(nanoseconds);
+}
+
+uint64_t read_machine_wall_clock() {
+    constexpr uint8_t kStatusA = 0x0a, kStatusB = 0x0b, kUpdating = 0x80, kBinary = 4, kHours24 = 2;
+    constexpr uint8_t kFields[] = {0, 2, 4, 7, 8, 9};  // seconds, minutes, hours, day, month, year
+    uint8_t value[6];
+    do {
+        for (unsigned i = 0; i < 6; i++) value[i] = read_cmos(kFields[i]);
+        if (value[0] == 0xff) return 0;  // nobody there
+    } while ((read_cmos(kStatusA) & kUpdating) || read_cmos(kFields[0]) != value[0]);
+    const uint8_t status = read_cmos(kStatusB);
+    const bool is_afternoon = !(status & kHours24) && (value[2] & 0x80);
+    value[2] &= 0x7f;
+    if (!(status & kBinary)) {
+        for (uint8_t& field : value) field = static_cast<uint8_t>((field >> 4) * 10 + (field & 15));
+    }
+    if (!(status & kHours24)) {
+        value[2] = static_cast<uint8_t>(value[2] % 12 + (is_afternoon ? 12 : 0));
+    }
+    const int64_t days = days_since_1970(2000 + value[5], value[4], value[3]);
+    const int64_t seconds = ((days * 24 + value[2]) * 60 + value[1]) * 60 + value[0];
+    return static_cast<uint64_t>(seconds) * 1'000'000'000;
+}
+
+void publish_monotonic_clock(abi::ClockPage* page) {
+    clock_page = page;
+    write_page();
+}
+
+}  // namespace coracle
