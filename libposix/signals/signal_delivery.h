@@ -36,14 +36,10 @@ void force_signal(int signo);
 // builds handler frames on the application's stack and changes `frame` to enter the handler.
 // The caller restores all of `frame` afterwards.
 //
-// `frame.vector` tells what a restart means:
-// - kTrapSyscall: rax is the result (-errno), error_code the call's number, rip the address
-//   behind `syscall`. A restart rewinds rip by 2.
-// - kTrapCall: a rewritten or C call, with the registers as after its return (rip: the return
-//   address, which still lies at rsp - 8) but for the arguments, which are in rdi, rsi, rdx, r10,
-//   r8, r9 as they came; rax and error_code as above. A restart takes rsp back by 8 and goes to
-//   Process::restart_entry, where the application's half has `syscall; ret`.
-// - anything else: no call, so no restart.
+// `frame.vector` kTrapSyscall or kTrapCall: rax is the call's result (-errno), error_code its number,
+// the other registers are as they came, and rip lies behind a `syscall` instruction (for a C or
+// rewritten call, the one in the process's `syscall; ret`), so that a restart rewinds rip by 2.
+// Other vectors are no calls, and nothing restarts.
 void deliver_signals(TrapFrame& frame);
 
 // rt_sigreturn(2): `frame` holds the registers at the `syscall` instruction and is replaced as a
@@ -61,6 +57,9 @@ Result<void> set_temporary_signal_mask(uint64_t mask_address, size_t set_size);
 // Ends it. `interrupted`: the call is about to answer EINTR or a kErestart code, so the mask stays
 // until deliver_signals() has taken the signal.
 void restore_signal_mask(bool interrupted);
+
+// The application's stack pointer when it entered the kernel.
+uint64_t application_stack_pointer();
 
 // Sets the current thread's mask (never blocking SIGKILL and SIGSTOP).
 void set_blocked_signals(SignalSet blocked);
