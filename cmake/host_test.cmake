@@ -1,0 +1,11 @@
+# add_host_test(NAME sources...): a GoogleTest program of pure kernel code, built for the host with
+# address and undefined-behaviour sanitizers, and known to ctest.
+function(add_host_test name)
+    add_executable(${name} ${ARGN})
+    target_compile_options(${name} PRIVATE -O1 -g -fsanitize=address,undefined
+        -fno-sanitize-recover=all -fno-omit-frame-pointer)
+    target_link_options(${name} PRIVATE -fsanitize=address,undefined)
+    target_link_libraries(${name} PRIVATE gtest gmock gtest_main pthread)
+    add_test(NAME ${name} COMMAND ${name})
+    set_tests_properties(${name} PROPERTIES LABELS host TIMEOUT 120)
+endfunction()

@@ -1,0 +1,18 @@
+// The virtio devices of this machine.
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "kernel-min/devices/virtio/transport.h"
+
+namespace coracle::virtio {
+
+// Finds the MMIO devices that the command line names (Linux's virtio_mmio.device=SIZE@BASE:IRQ,
+// which QEMU's microvm and Firecracker append) and, if there are none, those on PCI. Called once.
+void discover_devices(std::string_view command_line);
+
+// The first device of a type (kDevice...); null if there is none. Devices live for ever.
+Transport* find_device(uint32_t type);
+
+}  // namespace coracle::virtio
