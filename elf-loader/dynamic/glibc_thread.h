@@ -32,11 +32,11 @@ struct ThreadDescriptor {
     char header_rest[704 - 76];
     void* list[2];
     int tid;
-    char rest[2304 - 724];
+    char rest[2368 - 724];
 };
 static_assert(offsetof(ThreadDescriptor, stack_guard) == 0x28);
 static_assert(offsetof(ThreadDescriptor, feature_1) == 72);
-static_assert(offsetof(ThreadDescriptor, tid) == 720);
+static_assert(offsetof(ThreadDescriptor, tid) == 720 && sizeof(ThreadDescriptor) == 2368);
 
 inline ThreadDescriptor* this_thread() {
     ThreadDescriptor* self;

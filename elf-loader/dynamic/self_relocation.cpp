@@ -1,11 +1,14 @@
 #include "elf-loader/dynamic/self_relocation.h"
 
+#include <sys/mman.h>
+
 #include "elf-loader/dynamic/glibc_loader.h"
 #include "elf-loader/image.h"
 
 extern "C" {
 extern const Elf64_Ehdr __ehdr_start __attribute__((visibility("hidden")));
 extern Elf64_Dyn _DYNAMIC[] __attribute__((visibility("hidden")));
+int __mprotect(void* address, size_t length, int protection);
 }
 
 namespace coracle::loader {
@@ -134,6 +137,36 @@ void relocate_image_functions() {
         apply(*entry, tables.symbols, true, 0);
     for (const Elf64_Rela* entry = tables.plt; entry != tables.plt_end; ++entry)
         apply(*entry, tables.symbols, true, 0);
+}
+
+void make_code_writable(Elf64_Addr place, size_t size, bool writable) {
+    static Elf64_Addr open_start, open_end;
+    if (writable && place >= open_start && place + size <= open_end) return;
+    if (open_start != open_end)
+        __mprotect(reinterpret_cast<void*>(open_start), open_end - open_start,
+                   PROT_READ | PROT_EXEC);
+    open_start = open_end = 0;
+    if (!writable) return;
+    open_start = place & ~(_dl_pagesize - 1);
+    open_end = (place + size + _dl_pagesize - 1) & ~(_dl_pagesize - 1);
+    if (__mprotect(reinterpret_cast<void*>(open_start), open_end - open_start,
+                   PROT_READ | PROT_WRITE | PROT_EXEC) != 0)
+        _dl_fatal_printf("cannot change the protection of the libc image\n");
+}
+
+void shift_image_tls(int64_t bytes) {
+    const Elf64_Addr base = image_base();
+    const DynamicTables tables = read_dynamic_tables();
+    for (const Elf64_Rela* entry = tables.rela; entry != tables.rela_end; ++entry)
+        if (ELF64_R_TYPE(entry->r_info) == R_X86_64_TPOFF64)
+            *reinterpret_cast<int64_t*>(base + entry->r_offset) -= bytes;
+    const auto& image = image::coracle_image_tables;
+    for (uint64_t i = 0; i < image.tls_place_count; ++i) {
+        const Elf64_Addr place = base + image.tls_places[i];
+        make_code_writable(place, sizeof(int32_t), true);
+        *reinterpret_cast<int32_t*>(place) -= static_cast<int32_t>(bytes);
+    }
+    make_code_writable(0, 0, false);
 }
 
 }  // namespace coracle::loader

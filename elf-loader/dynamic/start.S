@@ -30,6 +30,36 @@ enter_program:
     .cfi_endproc
     .size enter_program, . - enter_program
 
+// void* __tls_get_addr(TlsIndex*): psABI, called with any alignment of the stack by code that old
+// compilers made.
+    .globl __tls_get_addr
+    .type __tls_get_addr, @function
+__tls_get_addr:
+    .cfi_startproc
+    movq %fs:8, %rdx
+    movq _dl_tls_generation(%rip), %rax
+    cmpq %rax, (%rdx)
+    jne 1f
+    movq (%rdi), %rax
+    shlq $4, %rax
+    movq (%rdx,%rax), %rax
+    cmpq $-1, %rax
+    je 1f
+    addq 8(%rdi), %rax
+    ret
+1:  pushq %rbp
+    .cfi_def_cfa_offset 16
+    .cfi_offset rbp, -16
+    movq %rsp, %rbp
+    .cfi_def_cfa_register rbp
+    andq $-16, %rsp
+    call tls_get_address_slow
+    leave
+    .cfi_def_cfa rsp, 8
+    ret
+    .cfi_endproc
+    .size __tls_get_addr, . - __tls_get_addr
+
 // TLS descriptors' resolvers keep every register but rax and the flags, so the slow path saves
 // them all. The vector registers are saved by xsave where the CPU has it: a C function may use
 // them, and the caller of a TLS descriptor does not expect that. The size and mask are those of
@@ -37,6 +67,10 @@ enter_program:
 
 // rax: the TLS descriptor {resolver, DynamicTlsIndex*}. Returns the variable's offset from the
 // thread pointer in rax.
+    .hidden tlsdesc_save_size
+    .hidden tlsdesc_has_xsave
+    .hidden _dl_tls_generation
+    .hidden loader_entry
     .globl tlsdesc_dynamic
     .hidden tlsdesc_dynamic
     .type tlsdesc_dynamic, @function
@@ -84,7 +118,7 @@ tlsdesc_dynamic:
     pushq %r11
     subq tlsdesc_save_size(%rip), %rsp
     andq $-64, %rsp
-    movl $0xee, %eax               // SSE, AVX, MPX, AVX-512, PKRU; x87 is never touched
+    movl $0xee, %eax               // SSE, AVX, MPX, AVX-512
     xorl %edx, %edx
     cmpl $0, tlsdesc_has_xsave(%rip)
     je 3f
