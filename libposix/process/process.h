@@ -12,6 +12,7 @@
 #include "libposix/process/credentials.h"        // Credentials
 #include "libposix/process/resource_limits.h"    // ResourceLimits
 #include "libposix/signals/signal_state.h"       // SignalActions, ThreadSignals
+#include "libposix/time/interval_timers.h"       // IntervalTimers
 
 namespace coracle {
 
@@ -28,6 +29,7 @@ class Process {
     PendingSignals pending_signals;  // for the process as a whole
     Credentials credentials;
     ResourceLimits limits;
+    IntervalTimers interval_timers{*this};
 
     char name[16] = {};  // comm: prctl(PR_SET_NAME), /proc/self/comm
     RefPtr<Inode> executable;

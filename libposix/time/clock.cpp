@@ -4,6 +4,8 @@ namespace coracle {
 namespace {
 
 uint64_t realtime_offset_ns;
+uint64_t step_count;
+WaitQueue step_waiters;
 abi::ClockPage* clock_page;
 
 void write_offset() {
@@ -22,14 +24,13 @@ uint64_t realtime_ns() { return monotonic_ns() + realtime_offset_ns; }
 
 void set_realtime(uint64_t ns) {
     realtime_offset_ns = ns - monotonic_ns();
+    step_count++;
     write_offset();
-    wall_clock_changes().wake_all();
+    step_waiters.wake_all();
 }
 
-WaitQueue& wall_clock_changes() {
-    static WaitQueue queue;
-    return queue;
-}
+WaitQueue& wall_clock_changes() { return step_waiters; }
+uint64_t wall_clock_steps() { return step_count; }
 
 void fill_clock_page(abi::ClockPage& page) {
     clock_page = &page;

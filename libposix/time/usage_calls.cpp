@@ -1,0 +1,30 @@
+// times, getrusage.
+#include <sys/resource.h>
+#include <sys/times.h>
+
+#include "kernel-min/lib/user_ptr.h"
+#include "libposix/process/process.h"
+#include "libposix/time/clock.h"
+#include "libposix/time/cpu_time.h"
+
+namespace coracle {
+
+Result<long> sys_times(UserOut<struct tms> times) {
+    constexpr uint64_t kTickNs = 10'000'000;  // sysconf(_SC_CLK_TCK) is 100
+    if (times) {
+        struct tms answer = {};
+        answer.tms_utime = static_cast<clock_t>(process_cpu_time_ns() / kTickNs);
+        TRY(times.write(answer));
+    }
+    return static_cast<long>(monotonic_ns() / kTickNs);
+}
+
+Result<long> sys_getrusage(int who, UserOut<struct rusage> usage) {
+    if (who != RUSAGE_SELF && who != RUSAGE_CHILDREN && who != RUSAGE_THREAD) return Error(EINVAL);
+    struct rusage answer = {};
+    if (who != RUSAGE_CHILDREN) answer.ru_utime = to_timeval(process_cpu_time_ns());
+    TRY(usage.write(answer));
+    return 0;
+}
+
+}  // namespace coracle
