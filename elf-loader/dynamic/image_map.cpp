@@ -72,6 +72,7 @@ LinkMap* enter_image() {
     libc->l_phnum = header->e_phnum;
     libc->l_ld = image_dynamic();
     read_program_headers(*libc);
+    libc->l_ld_readonly = 1;  // It is read again when the image's variables move.
     read_dynamic_section(*libc);
     // The image's start has run its own constructors, and atexit knows its destructors.
     constexpr int kDone[] = {DT_INIT, DT_FINI, DT_INIT_ARRAY, DT_FINI_ARRAY, DT_PREINIT_ARRAY};
