@@ -48,7 +48,7 @@ uint64_t allocate_anonymous_device();
 
 // What a symbolic link holds: text, or a place to jump to (/proc/self/fd/N).
 struct LinkTarget {
-    std::string_view text;  // valid as long as this object and its inode
+    std::string_view text;  // valid as long as this object and the inode
     Path jump;
     std::unique_ptr<char[]> storage;  // holds `text` where the inode does not
 };

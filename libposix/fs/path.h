@@ -90,15 +90,19 @@ class Mount : public RefCounted<Mount> {
     Mount* next();
     ~Mount();
 
+    // Bits of flags(): MS_* of mount(2).
+    static constexpr uint64_t kReadOnly = 1, kNoSuid = 2, kNoDev = 4, kNoExec = 8;
+
+    using Hook = boost::intrusive::list_member_hook<>;
+    Hook hook_;  // the list of mounts
+
   private:
     Mount() = default;
-    boost::intrusive::list_member_hook<> hook_;
     RefPtr<FileSystem> file_system_;
     RefPtr<Dentry> root_;
     Path point_;
     uint64_t flags_ = 0;
     uint32_t id_ = 0;
-    friend struct MountList;
 };
 
 // Writes the absolute path as seen from `root` with a NUL, and returns its length without the
