@@ -289,15 +289,4 @@ Result<ErofsImage::XattrEntry> ErofsImage::next_xattr(const Node& node,
     return xattr_entry(xattr_offset_ + uint64_t{slot} * 4, image_.size());
 }
 
-Result<Bytes> ErofsImage::xattr(const Node& node, std::string_view name) const {
-    XattrCursor cursor;
-    for (;;) {
-        XattrEntry entry = TRY(next_xattr(node, cursor));
-        if (name.size() == entry.prefix.size() + entry.suffix.size() &&
-            name.starts_with(entry.prefix) && name.ends_with(entry.suffix)) {
-            return entry.value;
-        }
-    }
-}
-
 }  // namespace coracle

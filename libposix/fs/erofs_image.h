@@ -70,9 +70,8 @@ class ErofsImage {
     // `capacity`.
     Result<size_t> read_link(const Node& link, char* to, size_t capacity) const;
 
-    // An extended attribute's value, by its full name. ENODATA.
-    Result<Bytes> xattr(const Node& node, std::string_view name) const;
-    // Calls visit(prefix, suffix) -> Result<void> for each name.
+    // Calls visit(prefix, suffix, value) -> Result<void> for each extended attribute, whose name
+    // is the prefix ("security.") followed by the suffix.
     template <typename Visit>
     Result<void> for_each_xattr(const Node& node, Visit visit) const;
 
@@ -139,7 +138,7 @@ Result<void> ErofsImage::for_each_xattr(const Node& node, Visit visit) const {
             if (entry.error_code() == ENODATA) return {};
             return entry.error();
         }
-        TRY(visit(entry->prefix, entry->suffix));
+        TRY(visit(entry->prefix, entry->suffix, entry->value));
     }
 }
 
