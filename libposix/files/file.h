@@ -75,6 +75,8 @@ class File : public RefCounted<File> {
     virtual Result<void> check_flags(uint32_t) { return {}; }
     // A descriptor of it was closed (posix locks go away; see close(2)).
     virtual void descriptor_closed(Process&) {}
+    // The pipe behind it, if it is one.
+    virtual Pipe* pipe() { return nullptr; }
     // Text for /proc/self/fd/N, not terminated; default: the path. ENAMETOOLONG.
     virtual Result<size_t> describe(char* buffer, size_t size);
     // Further lines of /proc/self/fdinfo/N.

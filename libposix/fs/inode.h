@@ -34,7 +34,8 @@ class FileSystem : public RefCounted<FileSystem> {
     // statfs(2); f_type, f_bsize, f_namelen and what is known of the counts. The caller adds the
     // mount's flags.
     struct Statistics {
-        uint64_t type, block_size, blocks, free_blocks, files, free_files;
+        uint64_t type = 0, block_size = kPageSize;
+        uint64_t blocks = 0, free_blocks = 0, files = 0, free_files = 0;
     };
     virtual Statistics statistics() const = 0;
     virtual Result<void> sync() { return {}; }
