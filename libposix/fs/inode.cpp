@@ -10,10 +10,7 @@ uint64_t allocate_anonymous_device() {
     return ++last_minor;
 }
 
-timespec current_time() {
-    TimeSpec now = to_timespec(realtime_ns());
-    return {now.seconds, now.nanoseconds};
-}
+timespec current_time() { return to_timespec(realtime_ns()); }
 
 Result<size_t> Inode::read(IoBuffer&, uint64_t) { return Error(EINVAL); }
 Result<size_t> Inode::write(IoBuffer&, uint64_t) { return Error(EINVAL); }
