@@ -50,6 +50,12 @@ void put_frames(PhysAddr first, unsigned order);
 // Whether this is the only reference: then a copy-on-write page may be written in place.
 bool is_frame_exclusive(PhysAddr frame);
 
+// The order with which the block that starts at this frame was allocated.
+unsigned allocation_order(PhysAddr frame);
+
+// Zeroes one page of kernel memory; page-aligned.
+void clear_page(void* page);
+
 struct FrameStatistics {
     size_t total, free;  // frames
 };

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 
+#include "kernel-min/abi/process_page.h"
 #include "kernel-min/lib/ref_ptr.h"
 #include "kernel-min/sched/thread.h"
 #include "libposix/files/descriptor_table.h"     // DescriptorTable
@@ -41,6 +42,8 @@ class Process {
     uint64_t auxv_start = 0, auxv_end = 0;
     uint64_t start_code = 0, end_code = 0, start_data = 0, end_data = 0, start_stack = 0;
     uint64_t start_time_ns = 0;  // monotonic
+    abi::ProcessPage* page = nullptr;  // the kernel's view of [vvar]; the address space owns it
+    uint64_t vdso_syscall = 0;         // address of `syscall; ret` in [vdso]
     bool dumpable = true;
 };
 

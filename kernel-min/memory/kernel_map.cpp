@@ -1,0 +1,88 @@
+#include "kernel-min/memory/kernel_map.h"
+
+#include <cstring>
+
+#include "kernel-min/core/gates.h"
+#include "kernel-min/core/layout.h"
+#include "kernel-min/lib/panic.h"
+
+extern "C" uint64_t kernel_pml4[512];
+
+namespace coracle {
+
+namespace {
+
+// One top-level entry each, made at boot so that every address space inherits them.
+constexpr uint64_t kDeviceBase = 0xffffc90000000000;
+constexpr uint64_t kStackBase = 0xffffca0000000000;
+constexpr uint64_t kBootDirectMapEnd = 0x100000000;
+constexpr uint64_t kDataFlags = pte::kPresent | pte::kWritable | pte::kUser | pte::kNoExecute;
+
+uint64_t next_device = kDeviceBase;
+uint64_t next_stack = kStackBase;
+uint64_t free_stacks;  // top of the last one freed; each holds the next in its last word
+
+PageTable kernel_table() {
+    return PageTable(reinterpret_cast<uint64_t>(kernel_pml4) - KERNEL_BASE);
+}
+
+}  // namespace
+
+void init_memory(const BootInfo& info) {
+    init_frames(info.usable, info.usable_count, info.reserved, info.reserved_count);
+    PageTable table = kernel_table();
+    for (size_t i = 0; i < info.usable_count; i++) {
+        uint64_t start = info.usable[i].start & ~(kHugePageSize - 1);
+        if (start < kBootDirectMapEnd) start = kBootDirectMapEnd;
+        for (; start < info.usable[i].end; start += kHugePageSize) {
+            auto entry = table.make_huge_entry(kDirectMapBase + start);
+            if (!entry) panic("no memory for the direct map");
+            *entry.value() = start | kDataFlags | pte::kHuge | pte::kGlobal;
+        }
+    }
+    if (!table.make_entry(kDeviceBase) || !table.make_entry(kStackBase)) {
+        panic("no memory for the kernel's page tables");
+    }
+}
+
+Result<PhysAddr> create_page_table_root() {
+    PhysAddr root = TRY(allocate_zeroed_frame());
+    memcpy(phys_to_virt<uint64_t>(root) + 256, kernel_pml4 + 256, 256 * sizeof(uint64_t));
+    return root;
+}
+
+void* map_device(PhysAddr address, uint64_t size) {
+    uint64_t offset = address & (kPageSize - 1);
+    uint64_t start = next_device;
+    for (uint64_t done = 0; done < offset + size; done += kPageSize) {
+        auto entry = kernel_table().make_entry(next_device);
+        if (!entry) return nullptr;
+        *entry.value() =
+            (address - offset + done) | kDataFlags | pte::kCacheDisable | pte::kWriteThrough;
+        next_device += kPageSize;
+    }
+    return reinterpret_cast<void*>(start + offset);
+}
+
+Result<uint64_t> allocate_kernel_stack() {
+    if (free_stacks) {
+        uint64_t top = free_stacks;
+        free_stacks = reinterpret_cast<uint64_t*>(top)[-1];
+        return top;
+    }
+    PageTable table = kernel_table();
+    uint64_t start = next_stack + kPageSize;  // the guard page
+    for (uint64_t done = 0; done < kKernelStackSize; done += kPageSize) {
+        uint64_t* entry = TRY(table.make_entry(start + done));
+        *entry = TRY(allocate_frame()) | kDataFlags;
+    }
+    next_stack = start + kKernelStackSize;
+    return next_stack;
+}
+
+void free_kernel_stack(uint64_t top) {
+    reinterpret_cast<uint64_t*>(top)[-1] = free_stacks;
+    free_stacks = top;
+}
+
+}  // namespace coracle

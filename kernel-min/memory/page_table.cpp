@@ -1,0 +1,86 @@
+#include "kernel-min/memory/page_table.h"
+
+namespace coracle {
+
+namespace {
+
+constexpr uint64_t kTableFlags = pte::kPresent | pte::kWritable | pte::kUser;
+
+uint64_t index(uint64_t address, unsigned level) { return address >> (12 + 9 * (level - 1)) & 511; }
+uint64_t span(unsigned level) { return uint64_t{1} << (12 + 9 * (level - 1)); }
+
+}  // namespace
+
+uint64_t* PageTable::entry_at(uint64_t address, unsigned level) const {
+    auto* table = phys_to_virt<uint64_t>(root_);
+    for (unsigned at = 4; at > level; at--) {
+        uint64_t entry = table[index(address, at)];
+        if (!(entry & pte::kPresent) || entry & pte::kHuge) return nullptr;
+        table = phys_to_virt<uint64_t>(pte::address(entry));
+    }
+    return &table[index(address, level)];
+}
+
+Result<uint64_t*> PageTable::make_entry_at(uint64_t address, unsigned level) {
+    auto* table = phys_to_virt<uint64_t>(root_);
+    for (unsigned at = 4; at > level; at--) {
+        uint64_t* entry = &table[index(address, at)];
+        if (*entry & pte::kHuge) {  // present or not: see AddressSpace on PROT_NONE
+            TRY(split(entry));
+        } else if (!(*entry & pte::kPresent)) {
+            *entry = TRY(allocate_zeroed_frame()) | kTableFlags;
+        }
+        table = phys_to_virt<uint64_t>(pte::address(*entry));
+    }
+    return &table[index(address, level)];
+}
+
+Result<uint64_t*> PageTable::make_entry(uint64_t address) { return make_entry_at(address, 1); }
+Result<uint64_t*> PageTable::make_huge_entry(uint64_t address) { return make_entry_at(address, 2); }
+
+uint64_t* PageTable::find(uint64_t address, bool* is_huge) const {
+    uint64_t* entry = entry_at(address, 2);
+    if (!entry || !*entry) return nullptr;
+    bool huge = (*entry & pte::kHuge) != 0;
+    if (is_huge) *is_huge = huge;
+    if (!huge) entry = &phys_to_virt<uint64_t>(pte::address(*entry))[index(address, 1)];
+    return *entry ? entry : nullptr;
+}
+
+uint64_t PageTable::next_populated(uint64_t address, uint64_t end) const {
+    while (address < end) {
+        auto* table = phys_to_virt<uint64_t>(root_);
+        unsigned level = 4;
+        for (; level > 2; level--) {
+            uint64_t entry = table[index(address, level)];
+            if (!(entry & pte::kPresent)) break;
+            table = phys_to_virt<uint64_t>(pte::address(entry));
+        }
+        if (level == 2) return address;
+        address = (address | (span(level) - 1)) + 1;
+    }
+    return end;
+}
+
+Result<void> PageTable::split(uint64_t* huge_entry) {
+    PhysAddr frame = TRY(allocate_frame());
+    auto* table = phys_to_virt<uint64_t>(frame);
+    uint64_t leaf = *huge_entry & ~pte::kHuge;
+    for (unsigned i = 0; i < 512; i++) table[i] = leaf + i * kPageSize;
+    *huge_entry = frame | kTableFlags;
+    return {};
+}
+
+void PageTable::free_table(PhysAddr address, unsigned level, unsigned entries) {
+    auto* table = phys_to_virt<uint64_t>(address);
+    for (unsigned i = 0; i < entries; i++) {
+        if (!(table[i] & pte::kPresent) || table[i] & pte::kHuge) continue;
+        if (level > 2) free_table(pte::address(table[i]), level - 1, 512);
+        put_frame(pte::address(table[i]));
+        table[i] = 0;
+    }
+}
+
+void PageTable::free_lower_half() { free_table(root_, 4, 256); }
+
+}  // namespace coracle

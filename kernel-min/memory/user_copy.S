@@ -1,0 +1,110 @@
+// The loops that touch application memory. Each returns in rax how many bytes it could not reach.
+// Eight bytes at a time: an emulated `rep movsb` counts every byte.
+
+.macro FIXUP instruction, continuation
+    .pushsection .fixups, "a"
+    .quad \instruction, \continuation
+    .popsection
+.endm
+
+.text
+// size_t copy_user_raw(void* to, const void* from, size_t size)
+.balign 32
+.globl copy_user_raw
+copy_user_raw:
+    cmp $64, %rdx
+    jae 4f
+1:  cmp $8, %rdx
+    jb 2f
+.Lword_load:
+    mov (%rsi), %rax
+.Lword_store:
+    mov %rax, (%rdi)
+    add $8, %rsi
+    add $8, %rdi
+    sub $8, %rdx
+    jmp 1b
+2:  test %rdx, %rdx
+    jz 3f
+.Lbyte_load:
+    movzbl (%rsi), %eax
+.Lbyte_store:
+    mov %al, (%rdi)
+    inc %rsi
+    inc %rdi
+    dec %rdx
+    jmp 2b
+3:  xor %eax, %eax
+    ret
+4:  mov %rdx, %rcx              // whole words at once; rcx counts what is left of them
+    shr $3, %rcx
+    and $7, %edx
+.Lmany:
+    rep movsq
+    jmp 2b
+// A fault in the word loop may have bytes left that can be reached: go on byte by byte.
+.Lmany_fault:
+    lea (%rdx,%rcx,8), %rdx
+    jmp .Lword_fault
+.Lword_fault:
+    jmp 2b
+.Lbyte_fault:
+    mov %rdx, %rax
+    ret
+    FIXUP .Lword_load, .Lword_fault
+    FIXUP .Lword_store, .Lword_fault
+    FIXUP .Lmany, .Lmany_fault
+    FIXUP .Lbyte_load, .Lbyte_fault
+    FIXUP .Lbyte_store, .Lbyte_fault
+
+// size_t clear_user_raw(void* to, size_t size)
+.balign 32
+.globl clear_user_raw
+clear_user_raw:
+    mov %rsi, %rdx
+    mov %rsi, %rcx
+    shr $3, %rcx
+    and $7, %edx
+    xor %eax, %eax
+.Lclear_many:
+    rep stosq
+1:  test %rdx, %rdx
+    jz 2f
+.Lclear_byte:
+    movb $0, (%rdi)
+    inc %rdi
+    dec %rdx
+    jmp 1b
+2:  xor %eax, %eax
+    ret
+.Lclear_many_fault:
+    lea (%rdx,%rcx,8), %rdx
+    jmp 1b
+.Lclear_byte_fault:
+    mov %rdx, %rax
+    ret
+    FIXUP .Lclear_many, .Lclear_many_fault
+    FIXUP .Lclear_byte, .Lclear_byte_fault
+
+// long copy_string_raw(char* to, const char* from, size_t size): the length without the NUL;
+// size if there was no NUL; -1 after a fault.
+.balign 32
+.globl copy_string_raw
+copy_string_raw:
+    xor %eax, %eax
+1:  cmp %rdx, %rax
+    jae 2f
+.Lstring_load:
+    movzbl (%rsi,%rax), %ecx
+    mov %cl, (%rdi,%rax)
+    test %cl, %cl
+    jz 2f
+    inc %rax
+    jmp 1b
+2:  ret
+.Lstring_fault:
+    mov $-1, %rax
+    ret
+    FIXUP .Lstring_load, .Lstring_fault
+
+.section .note.GNU-stack, "", @progbits

@@ -1,0 +1,61 @@
+#include "kernel-min/lib/user_copy.h"
+
+#include <asm/errno.h>
+
+#include "kernel-min/memory/fixups.h"
+
+extern "C" {
+size_t copy_user_raw(void* to, const void* from, size_t size);
+size_t clear_user_raw(void* to, size_t size);
+long copy_string_raw(char* to, const char* from, size_t size);
+
+struct Fixup {
+    uint64_t instruction, continuation;
+};
+extern const Fixup fixups_start[], fixups_end[];
+}
+
+namespace coracle {
+
+bool fix_up_fault(TrapFrame& frame) {
+    for (const Fixup* fixup = fixups_start; fixup < fixups_end; fixup++) {
+        if (fixup->instruction != frame.rip) continue;
+        frame.rip = fixup->continuation;
+        return true;
+    }
+    return false;
+}
+
+size_t copy_from_user_partial(void* to, uint64_t from, size_t size) {
+    if (!is_user_range(from, size)) return 0;
+    return size - copy_user_raw(to, reinterpret_cast<const void*>(from), size);
+}
+
+size_t copy_to_user_partial(uint64_t to, const void* from, size_t size) {
+    if (!is_user_range(to, size)) return 0;
+    return size - copy_user_raw(reinterpret_cast<void*>(to), from, size);
+}
+
+bool copy_from_user(void* to, uint64_t from, size_t size) {
+    return copy_from_user_partial(to, from, size) == size;
+}
+
+bool copy_to_user(uint64_t to, const void* from, size_t size) {
+    return copy_to_user_partial(to, from, size) == size;
+}
+
+bool clear_user(uint64_t to, size_t size) {
+    return is_user_range(to, size) && clear_user_raw(reinterpret_cast<void*>(to), size) == 0;
+}
+
+long copy_string_from_user(char* to, uint64_t from, size_t size) {
+    if (from >= kUserEnd) return -EFAULT;
+    bool ends_at_limit = size > kUserEnd - from;
+    size_t reachable = ends_at_limit ? kUserEnd - from : size;
+    long length = copy_string_raw(to, reinterpret_cast<const char*>(from), reachable);
+    if (length < 0) return -EFAULT;
+    if (static_cast<size_t>(length) == reachable) return ends_at_limit ? -EFAULT : -ENAMETOOLONG;
+    return length;
+}
+
+}  // namespace coracle

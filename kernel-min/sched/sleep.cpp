@@ -1,0 +1,40 @@
+// Sleeping with one CPU and one thread: idle until something wakes.
+
+#include "kernel-min/devices/clock_source.h"
+#include "kernel-min/sched/idle.h"
+#include "kernel-min/sched/timer_queue.h"
+#include "kernel-min/sched/wait.h"
+
+namespace coracle {
+
+namespace {
+
+void wake(void* thread) { static_cast<Thread*>(thread)->woken = true; }
+
+}  // namespace
+
+Deadline Deadline::after(uint64_t nanoseconds) {
+    uint64_t now = coracle::monotonic_ns();
+    return nanoseconds > UINT64_MAX - now ? never() : Deadline{now + nanoseconds};
+}
+
+Result<void> sleep_until_woken(Deadline deadline, Interruptible interruptible) {
+    Thread* thread = current_thread();
+    Timer timer(wake, thread);
+    if (!deadline.is_never()) timer.start(deadline.monotonic_ns);
+    for (;;) {
+        handle_pending_interrupts();
+        if (interruptible == Interruptible::kYes && signal_is_pending()) {
+            // The way out must see the answer, even if the signal is gone by then.
+            current_cpu()->pending.fetch_or(kPendingSignal, std::memory_order_relaxed);
+            return Error(kErestartsys);
+        }
+        if (!deadline.is_never() && monotonic_ns() >= deadline.monotonic_ns) {
+            return Error(ETIMEDOUT);
+        }
+        if (thread->woken) return {};
+        idle();
+    }
+}
+
+}  // namespace coracle

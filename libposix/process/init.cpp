@@ -1,0 +1,135 @@
+// The kernel comes up above kernel-min, from memory to the first program's first instruction.
+#include <fcntl.h>
+
+#include <cstring>
+
+#include "elf-loader/kernel/exec.h"
+#include "kernel-min/boot/boot_info.h"
+#include "kernel-min/core/gates.h"
+#include "kernel-min/devices/clock_source.h"
+#include "kernel-min/devices/host_channel.h"
+#include "kernel-min/devices/virtio/bus.h"
+#include "kernel-min/lib/panic.h"
+#include "kernel-min/lib/random.h"
+#include "kernel-min/memory/kernel_map.h"
+#include "libposix/files/terminal/standard_streams.h"
+#include "libposix/fs/mount.h"
+#include "libposix/process/identity.h"
+#include "libposix/process/process.h"
+#include "libposix/time/clock.h"
+#include "syscall-table/dispatch.h"
+
+extern "C" [[noreturn]] void call_on_stack(uint64_t stack, void (*function)());
+extern "C" [[noreturn]] void enter_application(TrapFrame* frame);
+
+namespace coracle {
+
+namespace {
+
+BootConfig configuration;
+
+[[noreturn]] void give_up(const char* what) {
+    host_channel::report_line(what);
+    exit_process(125 << 8);
+}
+
+// What a shell answers when execve(2) fails (POSIX XCU 2.8.2).
+[[noreturn]] void refuse_program(int error) {
+    const char* reason = error == ENOENT    ? "not in the root image"
+                         : error == EACCES  ? "permission denied"
+                         : error == ENOEXEC ? "not a Linux program for x86-64"
+                         : error == ENOMEM  ? "not enough memory: try a larger -m"
+                                            : "cannot be executed";
+    char line[256];
+    size_t length = strnlen(configuration.program, sizeof(line) - 64);
+    memcpy(line, configuration.program, length);
+    memcpy(line + length, ": ", 2);
+    memcpy(line + length + 2, reason, strlen(reason) + 1);
+    host_channel::report_line(line);
+    exit_process((error == ENOENT || error == ENOTDIR ? 127 : 126) << 8);
+}
+
+Result<void> set_up_first_process() {
+    Thread& thread = *current_thread();
+    thread.process = new (std::nothrow) Process;
+    thread.state = new (std::nothrow) ThreadState;
+    if (!thread.process || !thread.state) return Error(ENOMEM);
+    Process& process = *thread.process;
+    thread.tid = process.pid;
+    process.credentials = Credentials::for_identity(configuration.uid, configuration.gid);
+    process.signal_actions = TRY(make_ref<SignalActions>());
+    process.descriptors = TRY(make_ref<DescriptorTable>());
+    process.file_system = TRY(make_ref<FileSystemContext>(root_path(), root_path()));
+    process.start_time_ns = monotonic_ns();
+    return {};
+}
+
+Result<void> enter_working_directory(Process& process) {
+    RefPtr<File> directory = TRY(open_path(configuration.working_directory, O_PATH | O_DIRECTORY));
+    process.file_system->cwd = directory->path();
+    return {};
+}
+
+// Runs on the first thread's kernel stack.
+[[noreturn]] void run_program() {
+    Process& process = *current_process();
+    alignas(16) static struct {
+        TrapFrame frame;
+        uint64_t trap_marker = 0;
+    } start;
+    auto executed = execute(process,
+                            {.path = configuration.program,
+                             .file_name = configuration.program,
+                             .arguments = configuration.arguments,
+                             .environment = configuration.environment,
+                             .libc = configuration.own_libc ? LibcChoice::kOwn
+                                                            : LibcChoice::kBuiltin},
+                            start.frame);
+    if (!executed) refuse_program(executed.error_code());
+    enter_application(&start.frame);
+}
+
+Result<BootConfig> read_configuration() {
+    if (host_channel::is_connected()) return host_channel::wait_for_config();
+    return BootConfig::parse_command_line(boot_info.command_line);
+}
+
+}  // namespace
+
+[[noreturn]] void kernel_main() {
+    init_memory(boot_info);
+    init_clock_source();
+    discover_devices(boot_info.command_line);
+    host_channel::start();
+
+    auto configured = read_configuration();
+    if (!configured) give_up("no usable configuration: name a program with program=PATH");
+    configuration = configured.release_value();
+    set_realtime(configuration.clock_ns ? configuration.clock_ns : read_machine_wall_clock());
+    if (configuration.trace) enable_tracing();
+
+    if (!mount_root(boot_info.module.start, boot_info.module.end - boot_info.module.start)) {
+        give_up("the root image cannot be used: it is damaged, or no EROFS image");
+    }
+    if (!set_up_first_process() || !open_standard_streams(*current_process(), configuration)) {
+        give_up("not enough memory: try a larger -m");
+    }
+    if (configuration.hostname) set_host_name(configuration.hostname);
+    if (!enter_working_directory(*current_process())) give_up("the working directory is not there");
+
+    auto stack = allocate_kernel_stack();
+    if (!stack) give_up("not enough memory: try a larger -m");
+    Thread& thread = *current_thread();
+    thread.kernel_stack_top = stack.value();
+    current_cpu()->kernel_stack_top = thread.kernel_stack_top;
+    call_on_stack(thread.kernel_stack_top, run_program);
+}
+
+void exit_process(uint32_t wait_status) {
+    host_channel::send_exit(wait_status);
+    // isa-debug-exit has room for 7 bits: 128 + signal does not fit, the channel's frame does.
+    bool killed = (wait_status & 0x7f) != 0;
+    core::power_off(static_cast<uint8_t>(killed ? 128 + (wait_status & 0x7f) : wait_status >> 8));
+}
+
+}  // namespace coracle

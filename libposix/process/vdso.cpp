@@ -1,0 +1,78 @@
+#include "libposix/process/vdso.h"
+
+#include <sys/mman.h>
+
+#include "libposix/memory/kernel_pages.h"
+#include "libposix/process/process.h"
+#include "libposix/time/clock.h"
+#include "syscall-table/dispatch.h"
+
+extern "C" const char vdso_code[];
+
+namespace coracle {
+
+namespace {
+
+// One frame that the kernel writes through the direct map and the process reads.
+class ProcessPageObject : public MemoryObject {
+  public:
+    explicit ProcessPageObject(PhysAddr frame) : frame_(frame) {}
+    ~ProcessPageObject() override { put_frame(frame_); }
+
+    Result<PhysAddr> page(uint64_t index, bool for_write) override {
+        if (index != 0) return Error(ENXIO);
+        if (for_write) return Error(EACCES);
+        get_frame(frame_);
+        return frame_;
+    }
+    void describe(char* buffer, size_t size, uint32_t* device_major, uint32_t* device_minor,
+                  uint64_t* inode) override {
+        constexpr char kName[] = "[vvar]";
+        *device_major = *device_minor = 0;
+        *inode = 0;
+        for (size_t i = 0; i < sizeof(kName) && i < size; i++) buffer[i] = kName[i];
+    }
+
+  private:
+    PhysAddr frame_;
+};
+
+}  // namespace
+
+Result<ProcessPages> map_process_pages(AddressSpace& address_space) {
+    PhysAddr frame = TRY(allocate_zeroed_frame());
+    auto object = make_ref<ProcessPageObject>(frame);
+    if (!object) {
+        put_frame(frame);
+        return object.error();
+    }
+    static KernelPages code(vdso_code, kPageSize, "[vdso]");
+    ProcessPages pages = {};
+    pages.page = phys_to_virt<abi::ProcessPage>(frame);
+    pages.vvar = TRY(address_space.map({.size = kPageSize,
+                                        .protection = PROT_READ,
+                                        .flags = MAP_SHARED,
+                                        .object = object.release_value()}));
+    pages.vdso_syscall = TRY(address_space.map({.size = kPageSize,
+                                                .protection = PROT_READ | PROT_EXEC,
+                                                .flags = MAP_PRIVATE,
+                                                .object = RefPtr<MemoryObject>(&code)}));
+    pages.page->version = abi::kProcessPageVersion;
+    pages.page->size = sizeof(abi::ProcessPage);
+    pages.page->syscall_entry = reinterpret_cast<uint64_t>(syscall_call);
+    pages.page->call_entries = reinterpret_cast<uint64_t>(call_entry_table);
+    return pages;
+}
+
+void update_process_page(Process& process) {
+    abi::ProcessPage& page = *process.page;
+    page.pid = process.pid;
+    page.ppid = process.parent_pid;
+    page.uid = process.credentials.uid;
+    page.euid = process.credentials.euid;
+    page.gid = process.credentials.gid;
+    page.egid = process.credentials.egid;
+    fill_clock_page(page.clock);
+}
+
+}  // namespace coracle
