@@ -1,0 +1,7 @@
+#include "syscall-table/thunks.h"
+
+namespace coracle {
+
+uint32_t g_unsupported_calls[kSyscallCount];
+
+}  // namespace coracle

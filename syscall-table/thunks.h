@@ -1,0 +1,33 @@
+// From a system call's registers to its handler: the parts from which generate.py builds
+// kSyscallThunks out of syscalls.tbl.
+#pragma once
+
+#include <cstdint>
+
+#include "kernel-min/abi/process_page.h"
+#include "kernel-min/lib/result.h"
+
+namespace coracle {
+
+using abi::kSyscallCount;
+
+// C ABI. Takes the six argument registers as they are, returns the value or -errno.
+using SyscallThunk = long (*)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
+
+// Indexed by number, never null. Numbers from kSyscallCount on are ENOSYS: the entry's to check.
+extern "C" const SyscallThunk kSyscallThunks[kSyscallCount];
+
+// How often the program made each call that the table does not support.
+extern uint32_t g_unsupported_calls[kSyscallCount];
+
+inline long to_return_value(Result<long> result) {
+    return result.ok() ? result.value() : -static_cast<long>(result.error_code());
+}
+
+template <unsigned number, int errno_code>
+long unsupported_call(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t) {
+    ++g_unsupported_calls[number];
+    return -errno_code;
+}
+
+}  // namespace coracle
