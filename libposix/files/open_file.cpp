@@ -71,7 +71,7 @@ Result<RefPtr<File>> open_unnamed(const WalkContext& context, std::string_view n
         if (digit != 0 || length > 2) text[length++] = static_cast<char>('0' + digit);
     }
     RefPtr<Dentry> dentry = TRY(Dentry::create(directory.dentry, {text + 1, length - 1}, inode));
-    DentryCache::remove(*dentry);
+    dentry->mark_deleted();
     return open_inode({directory.mount, dentry}, how.flags & ~kTmpfile & ~O_DIRECTORY);
 }
 

@@ -34,6 +34,8 @@ class Dentry : public RefCounted<Dentry> {
     Dentry* parent() const { return parent_.get(); }
     std::string_view name() const { return {name_, name_length_}; }
     bool is_deleted() const { return deleted_; }
+    // For files that never had a name: memfd_create(2), O_TMPFILE.
+    void mark_deleted() { deleted_ = true; }
     bool is_mount_point() const { return mount_count_ != 0; }
 
     using AgeHook = boost::intrusive::list_member_hook<>;

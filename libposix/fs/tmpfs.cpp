@@ -9,6 +9,16 @@
 
 namespace coracle {
 
+Result<RefPtr<TmpfsFileSystem>> shared_memory_file_system() {
+    // Made with its first file; lives as long as the kernel. It has no limit but the memory.
+    static TmpfsFileSystem* file_system = nullptr;
+    if (!file_system) {
+        uint64_t pages = frame_statistics().total;
+        file_system = TRY(make_ref<TmpfsFileSystem>(pages, "tmpfs", "")).leak_ref();
+    }
+    return RefPtr<TmpfsFileSystem>(file_system);
+}
+
 void TmpfsFileSystem::set_origin(const ErofsImage& image, const std::byte* memory,
                                  PhysAddr frames) {
     origin_ = image;

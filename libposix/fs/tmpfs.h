@@ -16,7 +16,11 @@
 
 namespace coracle {
 
+class TmpfsFileSystem;
 class TmpfsInode;
+
+// The one that nobody sees, behind memfd_create(2) and shared anonymous memory.
+Result<RefPtr<TmpfsFileSystem>> shared_memory_file_system();
 
 class TmpfsFileSystem final : public FileSystem {
   public:

@@ -1,0 +1,175 @@
+// read, write and their relatives, lseek.
+#include <fcntl.h>
+#include <sys/uio.h>
+
+#include <algorithm>
+#include <memory>
+#include <new>
+
+#include "kernel-min/lib/user_ptr.h"
+#include "libposix/files/descriptor_table.h"
+#include "libposix/process/process.h"
+
+namespace coracle {
+namespace {
+
+constexpr size_t kMaxTransfer = 0x7ffff000;  // MAX_RW_COUNT
+constexpr size_t kMaxSegments = 1024;        // UIO_MAXIOV
+
+enum class Direction { kRead, kWrite };
+
+Result<BorrowedFile> file_for(int fd, Direction direction) {
+    BorrowedFile file = current_process()->descriptors->borrow_any(fd);
+    if (!file) return Error(EBADF);
+    bool allowed = direction == Direction::kRead ? file->is_readable() : file->is_writable();
+    if (!allowed) return Error(EBADF);
+    return file;
+}
+
+Result<long> transfer(File& file, Direction direction, IoBuffer& buffer, uint64_t& position) {
+    size_t done = direction == Direction::kRead ? TRY(file.read(buffer, position))
+                                                : TRY(file.write(buffer, position));
+    return static_cast<long>(done);
+}
+
+Result<long> transfer_at(int fd, Direction direction, uint64_t address, size_t count,
+                         int64_t offset) {
+    if (offset < 0) return Error(EINVAL);
+    BorrowedFile file = current_process()->descriptors->borrow(fd);
+    if (!file) return Error(EBADF);
+    if (!file->is_seekable()) return Error(ESPIPE);
+    if (direction == Direction::kRead ? !file->is_readable() : !file->is_writable()) {
+        return Error(EBADF);
+    }
+    if (!is_user_range(address, count)) return Error(EFAULT);
+    IoBuffer buffer = IoBuffer::user(address, std::min(count, kMaxTransfer));
+    auto position = static_cast<uint64_t>(offset);
+    return transfer(*file, direction, buffer, position);
+}
+
+// The segments of readv(2) and writev(2), copied and checked.
+class Segments {
+  public:
+    Result<void> read(UserIn<iovec> from, size_t count) {
+        if (count > kMaxSegments) return Error(EINVAL);
+        if (count > std::size(inline_)) {
+            long_.reset(new (std::nothrow) IoBuffer::Segment[count]);
+            if (!long_) return Error(ENOMEM);
+            segments_ = long_.get();
+        }
+        count_ = count;
+        if (!copy_from_user(segments_, from.address(), count * sizeof(iovec))) {
+            return Error(EFAULT);
+        }
+        for (size_t i = 0; i < count; i++) {
+            IoBuffer::Segment& segment = segments_[i];
+            if (static_cast<int64_t>(segment.length) < 0) return Error(EINVAL);
+            if (!is_user_range(segment.address, segment.length)) return Error(EFAULT);
+            segment.length = std::min(segment.length, kMaxTransfer - size_);
+            size_ += segment.length;
+        }
+        return {};
+    }
+    IoBuffer buffer() const { return IoBuffer(segments_, count_, size_); }
+
+  private:
+    IoBuffer::Segment inline_[8];
+    std::unique_ptr<IoBuffer::Segment[]> long_;
+    IoBuffer::Segment* segments_ = inline_;
+    size_t count_ = 0, size_ = 0;
+};
+static_assert(sizeof(IoBuffer::Segment) == sizeof(iovec));
+
+Result<long> transfer_vector(int fd, Direction direction, UserIn<iovec> iov, size_t count) {
+    BorrowedFile file = TRY(file_for(fd, direction));
+    Segments segments;
+    TRY(segments.read(iov, count));
+    IoBuffer buffer = segments.buffer();
+    return transfer(*file, direction, buffer, file->position);
+}
+
+Result<long> transfer_vector_at(int fd, Direction direction, UserIn<iovec> iov, size_t count,
+                                int64_t offset, int flags) {
+    constexpr int kKnown = RWF_HIPRI | RWF_DSYNC | RWF_SYNC | RWF_NOWAIT | RWF_APPEND;
+    bool at_position = offset == -1 && flags >= 0;
+    if (offset < 0 && !at_position) return Error(EINVAL);
+    BorrowedFile file = current_process()->descriptors->borrow(fd);
+    if (!file) return Error(EBADF);
+    if (!at_position && !file->is_seekable()) return Error(ESPIPE);
+    if (direction == Direction::kRead ? !file->is_readable() : !file->is_writable()) {
+        return Error(EBADF);
+    }
+    Segments segments;
+    TRY(segments.read(iov, count));
+    // No file here can promise not to wait.
+    if (flags >= 0 && (flags & (~kKnown | RWF_NOWAIT))) return Error(EOPNOTSUPP);
+    IoBuffer buffer = segments.buffer();
+    if (flags > 0) buffer.flags = static_cast<uint32_t>(flags);
+    auto position = static_cast<uint64_t>(offset);
+    return transfer(*file, direction, buffer, at_position ? file->position : position);
+}
+
+constexpr int kNoFlags = -1;  // preadv(2) and pwritev(2): an offset of -1 is an error there
+
+}  // namespace
+
+Result<long> sys_read(int fd, UserOut<char> buf, size_t count) {
+    BorrowedFile file = current_process()->descriptors->borrow_any(fd);
+    if (!file || !file->is_readable()) return Error(EBADF);
+    if (!is_user_range(buf.address(), count)) return Error(EFAULT);
+    IoBuffer buffer = IoBuffer::user(buf.address(), std::min(count, kMaxTransfer));
+    return static_cast<long>(TRY(file->read(buffer, file->position)));
+}
+
+Result<long> sys_write(int fd, UserIn<char> buf, size_t count) {
+    BorrowedFile file = current_process()->descriptors->borrow_any(fd);
+    if (!file || !file->is_writable()) return Error(EBADF);
+    if (!is_user_range(buf.address(), count)) return Error(EFAULT);
+    IoBuffer buffer = IoBuffer::user(buf.address(), std::min(count, kMaxTransfer));
+    return static_cast<long>(TRY(file->write(buffer, file->position)));
+}
+
+Result<long> sys_pread64(int fd, UserOut<char> buf, size_t count, int64_t offset) {
+    return transfer_at(fd, Direction::kRead, buf.address(), count, offset);
+}
+
+Result<long> sys_pwrite64(int fd, UserIn<char> buf, size_t count, int64_t offset) {
+    return transfer_at(fd, Direction::kWrite, buf.address(), count, offset);
+}
+
+Result<long> sys_readv(int fd, UserIn<iovec> iov, int count) {
+    return transfer_vector(fd, Direction::kRead, iov, static_cast<size_t>(count));
+}
+
+Result<long> sys_writev(int fd, UserIn<iovec> iov, int count) {
+    return transfer_vector(fd, Direction::kWrite, iov, static_cast<size_t>(count));
+}
+
+Result<long> sys_preadv(int fd, UserIn<iovec> iov, unsigned long count, int64_t offset) {
+    return transfer_vector_at(fd, Direction::kRead, iov, count, offset, kNoFlags);
+}
+
+Result<long> sys_pwritev(int fd, UserIn<iovec> iov, unsigned long count, int64_t offset) {
+    return transfer_vector_at(fd, Direction::kWrite, iov, count, offset, kNoFlags);
+}
+
+Result<long> sys_preadv2(int fd, UserIn<iovec> iov, unsigned long count, int64_t offset,
+                         int flags) {
+    if (flags < 0) return Error(EOPNOTSUPP);
+    return transfer_vector_at(fd, Direction::kRead, iov, count, offset, flags);
+}
+
+Result<long> sys_pwritev2(int fd, UserIn<iovec> iov, unsigned long count, int64_t offset,
+                          int flags) {
+    if (flags < 0) return Error(EOPNOTSUPP);
+    return transfer_vector_at(fd, Direction::kWrite, iov, count, offset, flags);
+}
+
+Result<long> sys_lseek(int fd, int64_t offset, int whence) {
+    BorrowedFile file = current_process()->descriptors->borrow(fd);
+    if (!file) return Error(EBADF);
+    if (whence < SEEK_SET || whence > SEEK_HOLE) return Error(EINVAL);
+    return static_cast<long>(TRY(file->seek(offset, whence)));
+}
+
+}  // namespace coracle
