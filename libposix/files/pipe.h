@@ -54,6 +54,9 @@ struct PipeEnds {
 };
 Result<PipeEnds> make_pipe(uint32_t flags);
 
+// The name "pipe:[INODE]" that /proc/self/fd shows. ENOMEM.
+Result<Path> make_pipe_path(const RefPtr<Inode>& inode);
+
 // open(2) of a fifo waits for the other end: ENXIO, kErestartsys.
 Result<RefPtr<File>> open_fifo(const Path& path, const RefPtr<Inode>& inode, uint32_t flags);
 

@@ -70,12 +70,16 @@ size_t format_pipe_name(char* to, uint64_t number) {
 
 }  // namespace
 
+Result<Path> make_pipe_path(const RefPtr<Inode>& inode) {
+    char name[32];
+    size_t length = format_pipe_name(name, inode->number);
+    return make_anonymous_path({name, length}, inode);
+}
+
 Result<PipeEnds> make_pipe(uint32_t flags) {
     RefPtr<Pipe> pipe = TRY(Pipe::create());
     RefPtr<Inode> inode = TRY(make_anonymous_inode(S_IFIFO | 0600));
-    char name[32];
-    size_t length = format_pipe_name(name, inode->number);
-    Path path = TRY(make_anonymous_path({name, length}, inode));
+    Path path = TRY(make_pipe_path(inode));
     PipeEnds ends;
     ends.read_end = TRY(make_ref<PipeFile>(path, inode, O_RDONLY | flags, pipe));
     ends.write_end = TRY(make_ref<PipeFile>(path, inode, O_WRONLY | flags, pipe));
