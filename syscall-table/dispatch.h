@@ -8,7 +8,9 @@
 
 namespace coracle {
 
-using SyscallThunk = long (*)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
+// The last argument is the number: the thunks of calls without a handler, and tracing, need it.
+using SyscallThunk = long (*)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
+                              uint64_t number);
 
 // What programs may call instead of trapping (kernel-min/abi/process_page.h).
 extern "C" const uint64_t call_entry_table[];

@@ -37,7 +37,7 @@ struct OpenProgram {
 Result<OpenProgram> open_program(std::string_view path) {
     RefPtr<File> file = TRY(open_path(path, O_RDONLY));
     if (!file->inode().is_regular()) return Error(EACCES);
-    TRY(check_access(file->inode(), Access::kExecute));
+    TRY(check_permission(file->inode(), kMayExecute, current_process()->credentials));
     ElfImage image = TRY(ElfImage::parse(read_file, &file->inode()));
     RefPtr<MemoryObject> object = TRY(file->memory_object());
     return OpenProgram{std::move(file), std::move(image), std::move(object)};

@@ -5,6 +5,9 @@
 namespace coracle {
 
 [[noreturn]] void panic(const char* message);
+// The same with the registers of the frame.
+struct TrapFrame;
+[[noreturn]] void panic_with_frame(const char* message, const TrapFrame& frame);
 [[noreturn]] void panic_assertion(const char* expression, const char* file, int line);
 
 #define ASSERT(expression)                                                 \

@@ -44,9 +44,12 @@ bool copy_to_user(uint64_t to, const void* from, size_t size) {
     return copy_to_user_partial(to, from, size) == size;
 }
 
-bool clear_user(uint64_t to, size_t size) {
-    return is_user_range(to, size) && clear_user_raw(reinterpret_cast<void*>(to), size) == 0;
+size_t clear_user_partial(uint64_t to, size_t size) {
+    if (!is_user_range(to, size)) return 0;
+    return size - clear_user_raw(reinterpret_cast<void*>(to), size);
 }
+
+bool clear_user(uint64_t to, size_t size) { return clear_user_partial(to, size) == size; }
 
 long copy_string_from_user(char* to, uint64_t from, size_t size) {
     if (from >= kUserEnd) return -EFAULT;

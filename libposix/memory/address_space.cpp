@@ -165,7 +165,8 @@ Result<void> AddressSpace::add_region(const MapRequest& request, uint64_t start,
     region->protection = request.protection & (PROT_READ | PROT_WRITE | PROT_EXEC);
     region->shared = (request.flags & MAP_SHARED) != 0;
     region->grows_down = (request.flags & MAP_GROWSDOWN) != 0;
-    region->locked = (request.flags & MAP_LOCKED) != 0;
+    region->locked = (request.flags & MAP_LOCKED) != 0 || lock_future_;
+    region->may_write = request.may_write;
     region->no_reserve = (request.flags & MAP_NORESERVE) != 0;
     region->object = request.object;
     region->offset = request.offset;
@@ -190,6 +191,7 @@ Region* AddressSpace::split(Region& region, uint64_t at) {
     upper->locked = region.locked;
     upper->no_reserve = region.no_reserve;
     upper->no_huge_pages = region.no_huge_pages;
+    upper->may_write = region.may_write;
     upper->name = region.name;
     upper->object = region.object;
     upper->offset = region.offset + (at - region.start);

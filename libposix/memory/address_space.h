@@ -22,6 +22,7 @@ struct MapRequest {
     RefPtr<MemoryObject> object = nullptr;
     uint64_t offset = 0;
     const char* name = nullptr;
+    bool may_write = true;
 };
 
 enum class FaultOutcome { kResolved, kNotMapped, kNoAccess, kBeyondObject, kOutOfMemory };
@@ -71,6 +72,9 @@ class AddressSpace : public RefCounted<AddressSpace> {
     // Whether every page of the range is mapped.
     bool is_fully_mapped(uint64_t start, uint64_t end);
 
+    // mlockall(2) with MCL_FUTURE.
+    void set_lock_future(bool value) { lock_future_ = value; }
+
     uint64_t resident_pages() const { return resident_pages_; }
     uint64_t mapped_bytes() const { return mapped_bytes_; }
     uint64_t peak_mapped_bytes() const { return peak_mapped_bytes_; }
@@ -114,6 +118,7 @@ class AddressSpace : public RefCounted<AddressSpace> {
     uint64_t mmap_base_ = 0;
     uint64_t break_start_ = 0, break_end_ = 0;
     uint64_t mapped_bytes_ = 0, data_bytes_ = 0, peak_mapped_bytes_ = 0;
+    bool lock_future_ = false;
     uint64_t resident_pages_ = 0, peak_resident_pages_ = 0;
 };
 

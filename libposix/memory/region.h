@@ -18,6 +18,7 @@ struct Region : boost::intrusive::set_base_hook<boost::intrusive::optimize_size<
     bool locked = false;
     bool no_reserve = false;
     bool no_huge_pages = false;
+    bool may_write = true;        // false: a shared mapping of a file open for reading only
     const char* name = nullptr;   // "[heap]", "[stack]": a literal; null for others
     RefPtr<MemoryObject> object;  // null: private anonymous memory
     uint64_t offset = 0;          // bytes into the object, of `start`
@@ -34,6 +35,7 @@ struct Region : boost::intrusive::set_base_hook<boost::intrusive::optimize_size<
         return end == next.start && protection == next.protection && shared == next.shared &&
                grows_down == next.grows_down && locked == next.locked &&
                no_reserve == next.no_reserve && no_huge_pages == next.no_huge_pages &&
+               may_write == next.may_write &&
                name == next.name && object == next.object &&
                (!object || offset + size() == next.offset);
     }

@@ -55,6 +55,7 @@ Result<uint64_t> AddressSpace::move_region(Region& region, uint64_t old_address,
         .object = region.object,
         .offset = region.offset + (old_address - region.start),
         .name = region.name,
+        .may_write = region.may_write,
     };
     uint64_t start = TRY(map(request));
     uint64_t common = old_size < new_size ? old_size : new_size;
@@ -98,7 +99,8 @@ Result<uint64_t> AddressSpace::remap(uint64_t old_address, uint64_t old_size, ui
                           (region->no_reserve ? MAP_NORESERVE : 0),
                  .object = region->object,
                  .offset = region->offset + region->size(),
-                 .name = region->name}));
+                 .name = region->name,
+                 .may_write = region->may_write}));
         return old_address;
     }
     if (!(flags & MREMAP_MAYMOVE)) return Error(ENOMEM);

@@ -20,7 +20,7 @@
 #include "syscall-table/dispatch.h"
 
 extern "C" [[noreturn]] void call_on_stack(uint64_t stack, void (*function)());
-extern "C" [[noreturn]] void enter_application(TrapFrame* frame);
+extern "C" [[noreturn]] void enter_application(coracle::TrapFrame* frame);
 
 namespace coracle {
 
@@ -99,7 +99,7 @@ Result<BootConfig> read_configuration() {
 [[noreturn]] void kernel_main() {
     init_memory(boot_info);
     init_clock_source();
-    discover_devices(boot_info.command_line);
+    virtio::discover_devices(boot_info.command_line);
     host_channel::start();
 
     auto configured = read_configuration();

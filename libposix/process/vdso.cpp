@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include "kernel-min/memory/heap.h"
 #include "libposix/memory/kernel_pages.h"
 #include "libposix/process/process.h"
 #include "libposix/time/clock.h"
@@ -41,18 +42,19 @@ class ProcessPageObject : public MemoryObject {
 
 Result<ProcessPages> map_process_pages(AddressSpace& address_space) {
     PhysAddr frame = TRY(allocate_zeroed_frame());
-    auto object = make_ref<ProcessPageObject>(frame);
-    if (!object) {
+    auto made = make_ref<ProcessPageObject>(frame);
+    if (!made) {
         put_frame(frame);
-        return object.error();
+        return made.error();
     }
+    RefPtr<MemoryObject> object = made.release_value();
     static KernelPages code(vdso_code, kPageSize, "[vdso]");
     ProcessPages pages = {};
     pages.page = phys_to_virt<abi::ProcessPage>(frame);
     pages.vvar = TRY(address_space.map({.size = kPageSize,
                                         .protection = PROT_READ,
                                         .flags = MAP_SHARED,
-                                        .object = object.release_value()}));
+                                        .object = std::move(object)}));
     pages.vdso_syscall = TRY(address_space.map({.size = kPageSize,
                                                 .protection = PROT_READ | PROT_EXEC,
                                                 .flags = MAP_PRIVATE,

@@ -11,6 +11,8 @@
 
 namespace coracle {
 
+class Process;
+
 struct ProcessPages {
     uint64_t vvar;          // address of the ProcessPage in the process
     uint64_t vdso_syscall;  // address of `syscall; ret`

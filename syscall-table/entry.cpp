@@ -1,0 +1,68 @@
+#include "syscall-table/dispatch.h"
+
+#include <cstddef>
+
+#include "kernel-min/abi/process_page.h"
+#include "kernel-min/core/layout.h"
+#include "libposix/process/process.h"
+#include "libposix/signals/signal_delivery.h"
+
+using namespace coracle;
+
+// entry.S and the core reach these by number.
+static_assert(offsetof(Cpu, current) == CPU_CURRENT);
+static_assert(offsetof(Cpu, kernel_stack_top) == CPU_KERNEL_STACK_TOP);
+static_assert(offsetof(Cpu, pending) == CPU_PENDING);
+static_assert(sizeof(TrapFrame) == TRAP_FRAME_SIZE);
+
+extern "C" {
+
+extern const SyscallThunk kSyscallThunks[abi::kSyscallCount];
+
+// The table in force, read by entry.S.
+const SyscallThunk* dispatch_table = kSyscallThunks;
+
+// A `syscall` instruction trapped.
+void on_syscall(TrapFrame* frame) {
+    auto number = static_cast<uint32_t>(frame->rax);
+    frame->error_code = number;
+    long result = -ENOSYS;
+    if (number < abi::kSyscallCount) {
+        result = dispatch_table[number](frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8,
+                                        frame->r9, number);
+    }
+    frame->rax = static_cast<uint64_t>(result);
+}
+
+// Work waits on the way out.
+void on_leave(TrapFrame* frame) {
+    handle_pending_interrupts();
+    Cpu* cpu = current_cpu();
+    if (cpu->pending.fetch_and(~kPendingSignal, std::memory_order_relaxed) & kPendingSignal) {
+        deliver_signals(*frame);
+    }
+}
+
+// The same for a rewritten or C call: from here on it is a call that trapped at the vDSO's
+// `syscall; ret`, with the program's return address on top of its stack.
+void on_call_leave(TrapFrame* frame) {
+    frame->rip = current_process()->vdso_syscall + 2;
+    frame->rcx = frame->rip;
+    frame->r11 = frame->rflags;
+    frame->vector = kTrapSyscall;
+    on_leave(frame);
+}
+
+// A call returned on a stack that is gone.
+void on_bad_stack() { exit_process(kSigSegv); }
+}
+
+namespace coracle {
+
+TrapFrame* application_frame() {
+    auto* top = reinterpret_cast<uint64_t*>(current_cpu()->kernel_stack_top);
+    if (top[-1] != 0) return nullptr;
+    return reinterpret_cast<TrapFrame*>(top - 1) - 1;
+}
+
+}  // namespace coracle
