@@ -5,17 +5,17 @@
 
 namespace coracle {
 
-Result<RefPtr<GroupList>> GroupList::create(std::span<const uint32_t> groups) {
+Result<RefPtr<GroupList>> GroupList::allocate(size_t count) {
     GroupList* list = new (std::nothrow) GroupList;
     if (!list) return Error(ENOMEM);
     RefPtr<GroupList> result = adopt_ref(list);
-    list->groups_ = new (std::nothrow) uint32_t[std::max<size_t>(groups.size(), 1)];
+    list->groups_ = new (std::nothrow) uint32_t[std::max<size_t>(count, 1)];
     if (!list->groups_) return Error(ENOMEM);
-    list->count_ = groups.size();
-    std::copy(groups.begin(), groups.end(), list->groups_);
-    std::sort(list->groups_, list->groups_ + list->count_);
+    list->count_ = count;
     return result;
 }
+
+void GroupList::sort() { std::sort(groups_, groups_ + count_); }
 
 bool GroupList::contains(uint32_t group) const {
     return std::binary_search(groups_, groups_ + count_, group);

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <initializer_list>
 #include <span>
 
 #include "kernel-min/lib/ref_ptr.h"
@@ -10,29 +11,58 @@
 
 namespace coracle {
 
-constexpr unsigned kCapChown = 0, kCapDacOverride = 1, kCapDacReadSearch = 2, kCapFowner = 3,
-                   kCapFsetid = 4, kCapKill = 5, kCapSetgid = 6, kCapSetuid = 7, kCapSetpcap = 8,
-                   kCapNetBindService = 10, kCapNetAdmin = 12, kCapNetRaw = 13, kCapIpcLock = 14,
-                   kCapSysChroot = 18, kCapSysPtrace = 19, kCapSysAdmin = 21, kCapSysBoot = 22,
-                   kCapSysNice = 23, kCapSysResource = 24, kCapSysTime = 25, kCapMknod = 27,
-                   kCapSyslog = 34;
+enum Capability : unsigned {
+    kCapChown = 0, kCapDacOverride = 1, kCapDacReadSearch = 2, kCapFowner = 3, kCapFsetid = 4,
+    kCapKill = 5, kCapSetgid = 6, kCapSetuid = 7, kCapSetpcap = 8, kCapLinuxImmutable = 9,
+    kCapNetBindService = 10, kCapNetBroadcast = 11, kCapNetAdmin = 12, kCapNetRaw = 13,
+    kCapIpcLock = 14, kCapIpcOwner = 15, kCapSysChroot = 18, kCapSysAdmin = 21, kCapSysNice = 23,
+    kCapSysResource = 24, kCapSysTime = 25, kCapMknod = 27, kCapLease = 28, kCapSetfcap = 31,
+    kCapMacOverride = 32,
+};
 constexpr unsigned kLastCapability = 40;  // CAP_CHECKPOINT_RESTORE of Linux 6.1
-constexpr uint64_t kAllCapabilities = (uint64_t{1} << (kLastCapability + 1)) - 1;
+
+constexpr uint64_t capability_set(std::initializer_list<Capability> capabilities) {
+    uint64_t set = 0;
+    for (Capability capability : capabilities) set |= uint64_t{1} << capability;
+    return set;
+}
+
+// What root may do here, as in a container: no mounts, modules, raw I/O, tracing, reboot. The
+// calls that need more say EPERM.
+constexpr uint64_t kRootCapabilities = capability_set(
+    {kCapChown, kCapDacOverride, kCapDacReadSearch, kCapFowner, kCapFsetid, kCapKill, kCapSetgid,
+     kCapSetuid, kCapSetpcap, kCapNetBindService, kCapNetBroadcast, kCapNetAdmin, kCapNetRaw,
+     kCapIpcLock, kCapIpcOwner, kCapSysNice, kCapSysResource, kCapSysTime, kCapMknod, kCapLease,
+     kCapSetfcap});
+
+// Those that go with the file-system user id (setfsuid(2)).
+constexpr uint64_t kFileCapabilities =
+    capability_set({kCapChown, kCapMknod, kCapDacOverride, kCapDacReadSearch, kCapFowner,
+                    kCapFsetid, kCapLinuxImmutable, kCapMacOverride});
 
 constexpr size_t kMaxGroups = 65536;  // NGROUPS_MAX
 
 // Supplementary groups, sorted. Never changed once made, so that credentials can share it.
 class GroupList : public RefCounted<GroupList> {
   public:
-    // Sorts `groups`. ENOMEM.
-    static Result<RefPtr<GroupList>> create(std::span<const uint32_t> groups);
+    // A list of `count` groups that `fill` writes: Result<void> fill(uint32_t* to). ENOMEM, and
+    // fill's errors.
+    template <typename Fill>
+    static Result<RefPtr<GroupList>> create(size_t count, Fill fill) {
+        RefPtr<GroupList> list = TRY(allocate(count));
+        TRY(fill(list->groups_));
+        list->sort();
+        return list;
+    }
     ~GroupList() { delete[] groups_; }
 
     std::span<const uint32_t> groups() const { return {groups_, count_}; }
     bool contains(uint32_t group) const;
 
   private:
-    friend class RefCounted<GroupList>;
+    static Result<RefPtr<GroupList>> allocate(size_t count);
+    void sort();
+
     uint32_t* groups_ = nullptr;
     size_t count_ = 0;
 };
@@ -42,9 +72,10 @@ struct Credentials {
     uint32_t gid = 0, egid = 0, sgid = 0, fsgid = 0;
     RefPtr<GroupList> supplementary;  // null: none
 
-    uint64_t permitted = kAllCapabilities, effective = kAllCapabilities;
-    uint64_t inheritable = 0, ambient = 0, bounding = kAllCapabilities;
+    uint64_t permitted = kRootCapabilities, effective = kRootCapabilities;
+    uint64_t inheritable = 0, ambient = 0, bounding = kRootCapabilities;
     uint32_t securebits = 0;
+    bool keep_capabilities = false;  // PR_SET_KEEPCAPS
     bool no_new_privileges = false;
 
     // All user ids and group ids at once, without capabilities unless `user` is root.

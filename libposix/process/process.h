@@ -12,6 +12,7 @@
 #include "libposix/memory/address_space.h"       // AddressSpace
 #include "libposix/process/credentials.h"        // Credentials
 #include "libposix/process/resource_limits.h"    // ResourceLimits
+#include "libposix/process/scheduling.h"         // Scheduling
 #include "libposix/signals/signal_state.h"       // SignalActions, ThreadSignals
 #include "libposix/time/interval_timers.h"       // IntervalTimers
 
@@ -45,7 +46,14 @@ class Process {
     abi::ProcessPage* page = nullptr;  // the kernel's view of [vvar]; the address space owns it
     uint64_t vdso_syscall = 0;         // address of `syscall; ret` in [vdso]
     bool dumpable = true;
+    bool is_child_subreaper = false;
+    bool has_huge_pages_disabled = false;  // PR_SET_THP_DISABLE
+    int parent_death_signal = 0;
+    uint32_t personality = 0;
+    uint32_t membarrier_registrations = 0;  // MEMBARRIER_CMD_... bits
 };
+
+constexpr uint64_t kDefaultTimerSlackNs = 50'000;
 
 // The POSIX side of a thread.
 struct ThreadState {
@@ -54,6 +62,8 @@ struct ThreadState {
     uint64_t robust_list = 0, robust_list_size = 0;
     uint64_t rseq_area = 0;
     uint32_t rseq_size = 0, rseq_signature = 0;
+    Scheduling scheduling;
+    uint64_t timer_slack_ns = kDefaultTimerSlackNs;
 };
 
 // Ends the whole process with a wait status as wait(2) encodes it; the VM powers off with the
