@@ -1,0 +1,9 @@
+// What the machine is called (man 2 uname).
+#pragma once
+
+namespace coracle {
+
+// Cut to 64 bytes. Called at boot.
+void set_host_name(const char* name);
+
+}  // namespace coracle

@@ -1,0 +1,96 @@
+#include "libposix/process/restartable_sequence.h"
+
+#include <cstddef>
+
+#include "kernel-min/lib/user_ptr.h"
+#include "libposix/process/process.h"
+
+namespace coracle {
+namespace {
+
+struct RseqArea {  // struct rseq
+    uint32_t cpu_id_start;
+    uint32_t cpu_id;
+    uint64_t critical_section;
+    uint32_t flags;
+    uint32_t padding[3];
+};
+static_assert(sizeof(RseqArea) == 32);
+constexpr uint64_t kAreaAlignment = 32;
+constexpr uint32_t kCpuIdUninitialized = ~uint32_t{0};
+
+struct CriticalSection {  // struct rseq_cs
+    uint32_t version;
+    uint32_t flags;
+    uint64_t start;
+    uint64_t post_commit_offset;
+    uint64_t abort;
+};
+static_assert(sizeof(CriticalSection) == 32);
+
+constexpr int kUnregister = 1;
+
+Result<void> write_cpu(uint64_t area, uint32_t start, uint32_t cpu) {
+    const uint32_t ids[2] = {start, cpu};
+    return UserOut<uint32_t>(area).write_array(ids, 2);
+}
+
+Result<long> unregister_area(ThreadState& state, uint64_t area, uint32_t size, int flags,
+                             uint32_t signature) {
+    if (flags & ~kUnregister) return Error(EINVAL);
+    if (!state.rseq_area || state.rseq_area != area || state.rseq_size != size) {
+        return Error(EINVAL);
+    }
+    if (state.rseq_signature != signature) return Error(EPERM);
+    TRY(write_cpu(area, 0, kCpuIdUninitialized));
+    state.rseq_area = 0;
+    return 0;
+}
+
+}  // namespace
+
+Result<long> sys_rseq(unsigned long area, unsigned int size, int flags, unsigned int signature) {
+    ThreadState& state = *current_thread()->state;
+    if (flags & kUnregister) return unregister_area(state, area, size, flags, signature);
+    if (flags) return Error(EINVAL);
+    if (state.rseq_area) {
+        if (state.rseq_area != area || state.rseq_size != size) return Error(EINVAL);
+        return Error(state.rseq_signature != signature ? EPERM : EBUSY);
+    }
+    if (area % kAreaAlignment != 0 || size != sizeof(RseqArea)) return Error(EINVAL);
+    TRY(write_cpu(area, current_cpu()->id, current_cpu()->id));
+    state.rseq_area = area;
+    state.rseq_size = size;
+    state.rseq_signature = signature;
+    return 0;
+}
+
+bool abort_restartable_sequence(TrapFrame& frame) {
+    const ThreadState& state = *current_thread()->state;
+    if (!state.rseq_area) return true;
+    const uint64_t slot = state.rseq_area + offsetof(RseqArea, critical_section);
+    uint64_t address;
+    if (!copy_from_user(&address, slot, sizeof(address))) return false;
+    if (address == 0) return true;
+
+    CriticalSection section;
+    if (!copy_from_user(&section, address, sizeof(section))) return false;
+    const bool is_good = section.version == 0 && section.flags == 0 &&
+                         section.start < kUserEnd && section.abort < kUserEnd &&
+                         section.start + section.post_commit_offset < kUserEnd &&
+                         section.abort - section.start >= section.post_commit_offset;
+    if (!is_good) return false;
+    const uint64_t none = 0;
+    if (!copy_to_user(slot, &none, sizeof(none))) return false;
+    if (frame.rip - section.start >= section.post_commit_offset) return true;
+
+    uint32_t signature;
+    if (!copy_from_user(&signature, section.abort - sizeof(signature), sizeof(signature))) {
+        return false;
+    }
+    if (signature != state.rseq_signature) return false;
+    frame.rip = section.abort;
+    return true;
+}
+
+}  // namespace coracle

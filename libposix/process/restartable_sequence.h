@@ -1,0 +1,13 @@
+// Restartable sequences (rseq(2), Linux's kernel/rseq.c): the thread tells of an area in which the
+// kernel shows the CPU's number, and of critical sections that it must abort when it interrupts.
+#pragma once
+
+#include "kernel-min/sched/trap_frame.h"
+
+namespace coracle {
+
+// Before a signal handler runs: a critical section in progress is aborted, so that the frame
+// continues at its abort address. False: the area or what it names is bad, which is SIGSEGV.
+bool abort_restartable_sequence(TrapFrame& frame);
+
+}  // namespace coracle

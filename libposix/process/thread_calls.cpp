@@ -1,0 +1,113 @@
+// set_tid_address, the robust list, membarrier, unshare and kcmp: what threads and processes share.
+#include <linux/kcmp.h>
+#include <linux/membarrier.h>
+#include <linux/sched.h>
+
+#include "kernel-min/lib/user_ptr.h"
+#include "libposix/process/process.h"
+
+namespace coracle {
+namespace {
+
+constexpr size_t kRobustListHeadSize = 24;  // sizeof(struct robust_list_head)
+
+// One CPU runs every thread, and a call is a barrier for it.
+constexpr uint32_t kBarriers =
+    MEMBARRIER_CMD_GLOBAL | MEMBARRIER_CMD_GLOBAL_EXPEDITED | MEMBARRIER_CMD_PRIVATE_EXPEDITED |
+    MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE | MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ;
+constexpr uint32_t kRegistrations = MEMBARRIER_CMD_REGISTER_GLOBAL_EXPEDITED |
+                                    MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED |
+                                    MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE |
+                                    MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ;
+
+// The registration that a private barrier needs first; 0 for the others.
+uint32_t needed_registration(int command) {
+    switch (command) {
+        case MEMBARRIER_CMD_PRIVATE_EXPEDITED:
+            return MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED;
+        case MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE:
+            return MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_SYNC_CORE;
+        case MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ:
+            return MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED_RSEQ;
+        default:
+            return 0;
+    }
+}
+
+}  // namespace
+
+Result<long> sys_set_tid_address(unsigned long address) {
+    Thread& thread = *current_thread();
+    thread.state->clear_child_tid = address;
+    return thread.tid;
+}
+
+Result<long> sys_set_robust_list(unsigned long head, size_t length) {
+    if (length != kRobustListHeadSize) return Error(EINVAL);
+    ThreadState& state = *current_thread()->state;
+    state.robust_list = head;
+    state.robust_list_size = length;
+    return 0;
+}
+
+Result<long> sys_get_robust_list(int pid, UserOut<unsigned long> head, UserOut<size_t> length) {
+    const Thread& thread = *current_thread();
+    if (pid != 0 && static_cast<uint32_t>(pid) != thread.tid) return Error(ESRCH);
+    TRY(length.write(kRobustListHeadSize));
+    TRY(head.write(thread.state->robust_list));
+    return 0;
+}
+
+Result<long> sys_membarrier(int command, unsigned int flags, int) {
+    const bool takes_cpu = command == MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ;
+    if (flags && !(takes_cpu && flags == MEMBARRIER_CMD_FLAG_CPU)) return Error(EINVAL);
+    if (command == MEMBARRIER_CMD_QUERY) return kBarriers | kRegistrations;
+
+    Process& process = *current_process();
+    const auto bit = static_cast<uint32_t>(command);
+    if ((bit & (bit - 1)) || !(bit & (kBarriers | kRegistrations))) return Error(EINVAL);
+    if (bit & kRegistrations) {
+        process.membarrier_registrations |= bit;
+        return 0;
+    }
+    const uint32_t needed = needed_registration(command);
+    if (needed & ~process.membarrier_registrations) return Error(EPERM);
+    return 0;
+}
+
+// A single thread shares nothing that it could stop sharing; namespaces need CAP_SYS_ADMIN.
+Result<long> sys_unshare(unsigned long flags) {
+    constexpr unsigned long kShared = CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_THREAD |
+                                      CLONE_SIGHAND | CLONE_VM;
+    constexpr unsigned long kNamespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS |
+                                          CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |
+                                          CLONE_NEWNET | CLONE_NEWTIME;
+    if (flags & ~(kShared | kNamespaces)) return Error(EINVAL);
+    if (flags & kNamespaces) return Error(EPERM);
+    return 0;
+}
+
+Result<long> sys_kcmp(int pid1, int pid2, int type, unsigned long index1, unsigned long index2) {
+    const auto own = static_cast<int>(current_process()->pid);
+    if (pid1 != own || pid2 != own) return Error(ESRCH);
+    switch (type) {
+        case KCMP_FILE: {
+            DescriptorTable& table = *current_process()->descriptors;
+            const RefPtr<File> first = TRY(table.get(static_cast<int>(index1)));
+            const RefPtr<File> second = TRY(table.get(static_cast<int>(index2)));
+            if (first == second) return 0;
+            return first.get() < second.get() ? 1 : 2;
+        }
+        case KCMP_VM:
+        case KCMP_FILES:
+        case KCMP_FS:
+        case KCMP_SIGHAND:
+        case KCMP_IO:
+        case KCMP_SYSVSEM:
+            return 0;  // equal: it is one process
+        default:
+            return Error(EINVAL);
+    }
+}
+
+}  // namespace coracle
