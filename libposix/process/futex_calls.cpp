@@ -7,6 +7,7 @@
 #include "libposix/process/futex.h"
 #include "libposix/process/process.h"
 #include "libposix/time/clock.h"
+#include "syscall-table/handlers.h"
 
 namespace coracle {
 namespace {

@@ -3,6 +3,7 @@
 #include "libposix/process/process.h"
 #include "libposix/process/set_ids.h"
 #include "libposix/process/vdso.h"
+#include "syscall-table/handlers.h"
 
 namespace coracle {
 namespace {

@@ -4,6 +4,7 @@
 
 #include "kernel-min/lib/user_ptr.h"
 #include "libposix/process/process.h"
+#include "syscall-table/handlers.h"
 
 namespace coracle {
 namespace {

@@ -12,6 +12,7 @@
 #include "libposix/process/identity.h"
 #include "libposix/process/process.h"
 #include "libposix/time/clock.h"
+#include "syscall-table/handlers.h"
 
 namespace coracle {
 namespace {

@@ -4,6 +4,7 @@
 #include "libposix/signals/default_action.h"
 #include "libposix/signals/signal_delivery.h"
 #include "libposix/signals/signal_frame.h"
+#include "syscall-table/handlers.h"
 
 namespace coracle {
 namespace {

@@ -1,4 +1,5 @@
 #include "libposix/process/process.h"
+#include "libposix/process/restartable_sequence.h"
 #include "libposix/signals/crash_report.h"
 #include "libposix/signals/default_action.h"
 #include "libposix/signals/signal_delivery.h"
@@ -127,7 +128,8 @@ void enter_handler(TrapFrame& frame, const SignalInfo& info, const SignalAction&
     signals.restart_block = {};
 
     const SignalSet blocked = signals.restore_saved ? signals.saved_blocked : signals.blocked;
-    if (!enter_signal_handler(frame, info, action, blocked)) {
+    if (!abort_restartable_sequence(frame) ||
+        !enter_signal_handler(frame, info, action, blocked)) {
         // Not even SIGSEGV's own handler finds a stack: then nothing can.
         if (info.signo == kSigSegv) (*current_process()->signal_actions)[kSigSegv] = {};
         return force_signal(kSigSegv);

@@ -5,6 +5,7 @@
 #include "kernel-min/lib/user_ptr.h"
 #include "libposix/process/process.h"
 #include "libposix/signals/signal_delivery.h"
+#include "syscall-table/handlers.h"
 
 namespace coracle {
 namespace {

@@ -2,6 +2,7 @@
 #include "libposix/process/process.h"
 #include "libposix/signals/signal_delivery.h"
 #include "syscall-table/dispatch.h"
+#include "syscall-table/handlers.h"
 
 namespace coracle {
 

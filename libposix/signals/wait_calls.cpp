@@ -4,6 +4,7 @@
 #include "libposix/process/process.h"
 #include "libposix/signals/signal_delivery.h"
 #include "libposix/time/clock.h"
+#include "syscall-table/handlers.h"
 
 namespace coracle {
 namespace {

@@ -5,6 +5,7 @@
 #include "libposix/process/process.h"
 #include "libposix/time/clock.h"
 #include "libposix/time/clock_ids.h"
+#include "syscall-table/handlers.h"
 
 namespace coracle {
 namespace {

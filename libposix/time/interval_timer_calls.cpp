@@ -2,6 +2,7 @@
 #include "kernel-min/lib/user_ptr.h"
 #include "libposix/process/process.h"
 #include "libposix/time/clock.h"
+#include "syscall-table/handlers.h"
 
 namespace coracle {
 namespace {

@@ -6,6 +6,7 @@
 #include "libposix/process/process.h"
 #include "libposix/time/clock.h"
 #include "libposix/time/cpu_time.h"
+#include "syscall-table/handlers.h"
 
 namespace coracle {
 
