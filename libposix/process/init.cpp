@@ -11,6 +11,7 @@
 #include "kernel-min/devices/virtio/bus.h"
 #include "kernel-min/lib/panic.h"
 #include "kernel-min/lib/random.h"
+#include "kernel-min/memory/heap.h"
 #include "kernel-min/memory/kernel_map.h"
 #include "libposix/files/terminal/standard_streams.h"
 #include "libposix/fs/mount.h"
