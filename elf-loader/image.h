@@ -42,7 +42,8 @@ struct Tables {
     uint64_t allocator_pointer_count;
     // Code that addresses the image's thread-local variables from the thread pointer: places of
     // signed 32-bit displacements that were linked with the image's block at the thread pointer.
-    // They move when the program has thread-local variables of its own, which come first.
+    // They move when the program has thread-local variables of its own, which come first. These are
+    // R_X86_64_TPOFF32, and R_X86_64_GOTTPOFF where the linker has made an immediate of it. Sorted.
     const uint32_t* tls_places;
     uint64_t tls_place_count;
 };

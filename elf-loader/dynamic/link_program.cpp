@@ -22,16 +22,24 @@ namespace coracle::loader {
 namespace {
 
 // libc.a's own start-up of its loader: vDSO, search paths and the environment. It would take the
-// program for a static one, which is relocated, and protect its RELRO part.
-void start_loader(LinkMap& main_map) {
+// program for a static one, which is relocated, and protect its RELRO part; and it would expand
+// $ORIGIN in the program's search path, which is not known yet if the image runs as a command.
+void start_loader(LinkMap& main_map, const LinkedProgram& program) {
     const size_t segment_count = _dl_phnum;
     const size_t relro_size = main_map.l_relro_size;
+    Elf64_Dyn* const rpath = main_map.l_info[DT_RPATH];
+    Elf64_Dyn* const runpath = main_map.l_info[DT_RUNPATH];
     _dl_phnum = 0;
     main_map.l_relro_size = 0;
+    main_map.l_info[DT_RPATH] = main_map.l_info[DT_RUNPATH] = nullptr;
     _dl_non_dynamic_init();
     _dl_phnum = segment_count;
     main_map.l_relro_size = relro_size;
     main_map.l_phnum = static_cast<uint16_t>(segment_count);
+    main_map.l_info[DT_RPATH] = rpath;
+    main_map.l_info[DT_RUNPATH] = runpath;
+    main_map.l_rpath_dirs.dirs = main_map.l_runpath_dirs.dirs = nullptr;  // Expanded at first use.
+    if (program.run_as_command) set_program_origin(main_map, _dl_argv[0]);
 }
 
 void assign_tls_module(LinkMap& map) {
@@ -97,8 +105,7 @@ void link_program(LinkedProgram& program) {
     program.entry = main_map.l_entry;
     assign_tls_module(main_map);
 
-    start_loader(main_map);
-    if (program.run_as_command) set_program_origin(main_map, _dl_argv[0]);
+    start_loader(main_map, program);
     LinkMap& image = *enter_image();
     assign_tls_module(image);
     tell_debugger(main_map, image);

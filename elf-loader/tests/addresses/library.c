@@ -1,0 +1,1 @@
+int library_function(int value) { return value + 1; }

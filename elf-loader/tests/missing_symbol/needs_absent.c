@@ -1,0 +1,2 @@
+int nowhere_defined(void);
+int (*pointer)(void) = nowhere_defined;

@@ -1,0 +1,1 @@
+const char* inner(void) { return "inner found"; }

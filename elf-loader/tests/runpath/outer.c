@@ -1,0 +1,2 @@
+const char* inner(void);
+const char* outer(void) { return inner(); }
