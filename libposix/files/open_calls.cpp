@@ -14,6 +14,7 @@
 #include "libposix/fs/mount.h"
 #include "libposix/fs/tmpfs.h"
 #include "libposix/process/process.h"
+#include "syscall-table/handlers.h"
 
 namespace coracle {
 namespace {

@@ -64,6 +64,7 @@ Result<RefPtr<File>> open_unnamed(const WalkContext& context, std::string_view n
                      .uid = who.fsuid,
                      .gid = who.fsgid};
     RefPtr<Inode> inode = TRY(directory.inode().create_unnamed(what));
+    inode->may_be_named = !(how.flags & O_EXCL);
     char text[24] = "/#";
     size_t length = 2;
     for (uint64_t divisor = 1000000000; divisor != 0; divisor /= 10) {

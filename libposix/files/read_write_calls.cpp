@@ -9,6 +9,7 @@
 #include "kernel-min/lib/user_ptr.h"
 #include "libposix/files/descriptor_table.h"
 #include "libposix/process/process.h"
+#include "syscall-table/handlers.h"
 
 namespace coracle {
 namespace {

@@ -125,14 +125,12 @@ void DentryCache::remove(Dentry& dentry) {
     if (dentry.hashed_) erase(dentry);
 }
 
-Result<void> DentryCache::move(Dentry& dentry, const RefPtr<Dentry>& parent,
-                               std::string_view name) {
+void DentryCache::move(Dentry& dentry, const RefPtr<Dentry>& parent, std::string_view name) {
     RefPtr<Dentry> keep(&dentry);
-    TRY(dentry.set_name(name));
     if (dentry.hashed_) erase(dentry);
+    if (!dentry.set_name(name).ok()) return;
     dentry.parent_ = parent;
     insert(dentry);
-    return {};
 }
 
 }  // namespace coracle

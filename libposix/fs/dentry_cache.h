@@ -20,9 +20,9 @@ class DentryCache {
                                       RefPtr<Inode> inode);
     // The name was removed from its directory.
     static void remove(Dentry& dentry);
-    // The name was renamed. ENOMEM, before anything is changed, so call it before the file system
-    // is asked and undo it if that fails.
-    static Result<void> move(Dentry& dentry, const RefPtr<Dentry>& parent, std::string_view name);
+    // The name was renamed. Without memory for a long name the dentry leaves the cache, and those
+    // who have it see the old one.
+    static void move(Dentry& dentry, const RefPtr<Dentry>& parent, std::string_view name);
 
   private:
     static Dentry* find(const Dentry& parent, std::string_view name, uint32_t hash);

@@ -158,6 +158,8 @@ class Inode : public RefCounted<Inode> {
     struct FileLocks* locks = nullptr;
     // Writers and executors hold each other off: ETXTBSY.
     int32_t write_count = 0;
+    // Made by O_TMPFILE without O_EXCL: linkat(2) may give it its first name.
+    bool may_be_named = false;
 
   private:
     RefPtr<FileSystem> file_system_;
