@@ -154,7 +154,7 @@ Result<long> sys_fchmod(int fd, unsigned mode) {
 }
 
 Result<long> sys_fchownat(int dirfd, UserIn<char> path, unsigned uid, unsigned gid,
-                          unsigned flags) {
+                          int flags) {
     uint32_t walk_flags = TRY(walk_flags_of(flags, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH));
     return change_owner(TRY(resolve_at(dirfd, path, walk_flags)), uid, gid);
 }
@@ -171,7 +171,7 @@ Result<long> sys_fchown(int fd, unsigned uid, unsigned gid) {
     return change_owner(TRY(place_of_descriptor(fd, false)), uid, gid);
 }
 
-Result<long> sys_utimensat(int dirfd, UserIn<char> path, UserIn<timespec> from, unsigned flags) {
+Result<long> sys_utimensat(int dirfd, UserIn<char> path, UserIn<timespec> from, int flags) {
     Times times;
     if (from) {
         times.emplace();

@@ -83,11 +83,11 @@ Result<long> enter(Path directory, Path FileSystemContext::*member) {
 
 }  // namespace
 
-Result<long> sys_getdents64(int fd, UserOut<linux_dirent64> entries, unsigned count) {
+Result<long> sys_getdents64(int fd, UserOut<char> entries, unsigned count) {
     return get_entries(fd, entries.address(), count, false);
 }
 
-Result<long> sys_getdents(int fd, UserOut<linux_dirent> entries, unsigned count) {
+Result<long> sys_getdents(int fd, UserOut<char> entries, unsigned count) {
     return get_entries(fd, entries.address(), count, true);
 }
 

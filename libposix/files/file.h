@@ -44,7 +44,7 @@ class File : public RefCounted<File> {
 
     uint32_t flags;         // F_GETFL: access mode and status flags, without O_CLOEXEC
     uint64_t position = 0;  // of read and write, and of getdents
-    uint32_t owner = 0;     // F_SETOWN
+    int32_t owner = 0;      // F_SETOWN
     int owner_signal = 0;   // F_SETSIG
 
     // Transfers up to buffer.size() bytes at `position` and advances it; files without positions

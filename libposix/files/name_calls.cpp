@@ -221,7 +221,7 @@ Result<long> sys_symlink(UserIn<char> target, UserIn<char> path) {
 }
 
 Result<long> sys_linkat(int old_dirfd, UserIn<char> old_path, int new_dirfd,
-                        UserIn<char> new_path, unsigned flags) {
+                        UserIn<char> new_path, int flags) {
     constexpr uint32_t kMaxLinks = 0xffffffff;
     if (flags & ~(AT_SYMLINK_FOLLOW | AT_EMPTY_PATH)) return Error(EINVAL);
     if ((flags & AT_EMPTY_PATH) && !credentials().has_capability(kCapDacReadSearch)) {
@@ -256,7 +256,7 @@ Result<long> sys_link(UserIn<char> old_path, UserIn<char> new_path) {
     return sys_linkat(AT_FDCWD, old_path, AT_FDCWD, new_path, 0);
 }
 
-Result<long> sys_unlinkat(int dirfd, UserIn<char> path, unsigned flags) {
+Result<long> sys_unlinkat(int dirfd, UserIn<char> path, int flags) {
     if (flags & ~AT_REMOVEDIR) return Error(EINVAL);
     return remove_at(dirfd, path, flags & AT_REMOVEDIR);
 }

@@ -42,7 +42,7 @@ Result<std::string_view> read_string(UserIn<char> from, char* to, size_t size, i
     return std::string_view(to, static_cast<size_t>(length));
 }
 
-Result<uint32_t> walk_flags_of(unsigned at_flags, unsigned allowed) {
+Result<uint32_t> walk_flags_of(int at_flags, int allowed) {
     if (at_flags & ~allowed) return Error(EINVAL);
     uint32_t flags = at_flags & AT_SYMLINK_NOFOLLOW ? 0u : uint32_t{kFollowLast};
     if (at_flags & AT_EMPTY_PATH) flags |= kAllowEmpty;

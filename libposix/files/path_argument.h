@@ -39,7 +39,7 @@ class PathArgument {
 Result<std::string_view> read_string(UserIn<char> from, char* to, size_t size, int too_long);
 
 // The walk flags for AT_SYMLINK_NOFOLLOW and AT_EMPTY_PATH. EINVAL for flags not in `allowed`.
-Result<uint32_t> walk_flags_of(unsigned at_flags, unsigned allowed);
+Result<uint32_t> walk_flags_of(int at_flags, int allowed);
 
 // EROFS if the place cannot be changed.
 Result<void> check_writable(const Path& path);

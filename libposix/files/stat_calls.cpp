@@ -84,7 +84,7 @@ struct statx make_statx(const struct ::stat& from, const Inode& inode, const Mou
     return to;
 }
 
-Result<long> access_at(int dirfd, UserIn<char> path, unsigned mode, unsigned flags) {
+Result<long> access_at(int dirfd, UserIn<char> path, int mode, int flags) {
     if (mode & ~(R_OK | W_OK | X_OK)) return Error(EINVAL);
     if (flags & ~(AT_EACCESS | AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) return Error(EINVAL);
     PathArgument argument;
@@ -105,7 +105,7 @@ Result<long> access_at(int dirfd, UserIn<char> path, unsigned mode, unsigned fla
         (place.mount->flags() & Mount::kNoExec)) {
         return Error(EACCES);
     }
-    TRY(check_permission(inode, mode, who));
+    TRY(check_permission(inode, static_cast<uint32_t>(mode), who));
     bool has_own_data = inode.is_regular() || inode.is_directory() || inode.is_symlink();
     if ((mode & W_OK) && has_own_data) TRY(check_writable(place));
     return 0;
@@ -141,7 +141,7 @@ Result<long> sys_lstat(UserIn<char> path, UserOut<struct stat> st) {
 Result<long> sys_fstat(int fd, UserOut<struct stat> st) { return stat_descriptor(fd, st); }
 
 Result<long> sys_newfstatat(int dirfd, UserIn<char> path, UserOut<struct stat> st,
-                            unsigned flags) {
+                            int flags) {
     uint32_t walk_flags =
         TRY(walk_flags_of(flags & ~AT_NO_AUTOMOUNT, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH));
     if ((flags & AT_EMPTY_PATH) && dirfd != AT_FDCWD && TRY(is_empty(path))) {
@@ -150,7 +150,7 @@ Result<long> sys_newfstatat(int dirfd, UserIn<char> path, UserOut<struct stat> s
     return stat_at(dirfd, path, st, walk_flags);
 }
 
-Result<long> sys_statx(int dirfd, UserIn<char> path, unsigned flags, unsigned mask,
+Result<long> sys_statx(int dirfd, UserIn<char> path, int flags, unsigned mask,
                        UserOut<struct statx> st) {
     if (mask & STATX__RESERVED) return Error(EINVAL);
     if ((flags & AT_STATX_SYNC_TYPE) == AT_STATX_SYNC_TYPE) return Error(EINVAL);
@@ -176,15 +176,15 @@ Result<long> sys_statx(int dirfd, UserIn<char> path, unsigned flags, unsigned ma
     return 0;
 }
 
-Result<long> sys_access(UserIn<char> path, unsigned mode) {
+Result<long> sys_access(UserIn<char> path, int mode) {
     return access_at(AT_FDCWD, path, mode, 0);
 }
 
-Result<long> sys_faccessat(int dirfd, UserIn<char> path, unsigned mode) {
+Result<long> sys_faccessat(int dirfd, UserIn<char> path, int mode) {
     return access_at(dirfd, path, mode, 0);
 }
 
-Result<long> sys_faccessat2(int dirfd, UserIn<char> path, unsigned mode, unsigned flags) {
+Result<long> sys_faccessat2(int dirfd, UserIn<char> path, int mode, int flags) {
     return access_at(dirfd, path, mode, flags);
 }
 
