@@ -72,6 +72,7 @@ class DescriptorTable : public RefCounted<DescriptorTable> {
     void close_all();
     // The first open descriptor from `fd` on, or -1.
     int next_open(int fd) const;
+    uint32_t capacity() const { return capacity_; }  // above every open descriptor
 
     // A copy for fork(2). ENOMEM.
     Result<RefPtr<DescriptorTable>> clone() const;
