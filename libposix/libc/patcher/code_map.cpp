@@ -16,9 +16,25 @@ CodeMap::CodeMap(const ElfImage& image, const std::vector<Symbol>& symbols) : im
     }
     for (const Elf64_Shdr& section : image.sections())
         if (section.sh_flags & SHF_EXECINSTR) decode_section(section);
+    find_jump_tables();
     std::sort(targets_.begin(), targets_.end());
-    // Addresses that data holds: jump tables' entries are relative, and are handled by the caller
-    // through the kept relocations.
+}
+
+// An entry of a jump table is a distance from the table's start, which code loads the address of.
+void CodeMap::find_jump_tables() {
+    std::sort(data_addresses_.begin(), data_addresses_.end());
+    for (const Elf64_Shdr& section : image_.sections()) {
+        if (section.sh_type != SHT_RELA || (section.sh_flags & SHF_ALLOC) ||
+            image_.section_name(image_.sections().at(section.sh_info)) != ".rodata")
+            continue;
+        for (const Relocation& relocation : image_.read_relocations(section)) {
+            if (relocation.type != R_X86_64_PC32) continue;
+            const auto after = std::upper_bound(data_addresses_.begin(), data_addresses_.end(),
+                                                relocation.place);
+            if (after == data_addresses_.begin()) continue;
+            targets_.push_back(*std::prev(after) + image_.read<int32_t>(relocation.place));
+        }
+    }
 }
 
 void CodeMap::decode_section(const Elf64_Shdr& section) {
@@ -43,6 +59,9 @@ void CodeMap::decode_section(const Elf64_Shdr& section) {
             ZydisCalcAbsoluteAddress(&decoded, &operands[0], address, &target);
             targets_.push_back(target);
         }
+        if (decoded.mnemonic == ZYDIS_MNEMONIC_LEA &&
+            operands[1].mem.base == ZYDIS_REGISTER_RIP)
+            data_addresses_.push_back(address + decoded.length + operands[1].mem.disp.value);
         address += decoded.length;
     }
 }

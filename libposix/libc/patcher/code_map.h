@@ -34,19 +34,21 @@ class CodeMap {
     bool contains(uint64_t address) const;
     DecodedInstruction decode(const Instruction& instruction) const;
 
-    // True if a direct jump or a call leads to the address, or a function starts there.
+    // True if a jump or a call may lead to the address, or a function starts there.
     bool is_target(uint64_t address) const;
     // The function symbol that covers the address, or null.
     const Symbol* function_at(uint64_t address) const;
 
   private:
     void decode_section(const Elf64_Shdr& section);
+    void find_jump_tables();
 
     const ElfImage& image_;
     ZydisDecoder decoder_;
     std::map<uint64_t, const Symbol*> functions_;
     std::vector<Instruction> instructions_;
-    std::vector<uint64_t> targets_;  // Sorted.
+    std::vector<uint64_t> targets_;         // Sorted.
+    std::vector<uint64_t> data_addresses_;  // That code loads.
 };
 
 }  // namespace coracle::patcher

@@ -17,6 +17,7 @@
 #include "libposix/libc/patcher/exports.h"
 #include "libposix/libc/patcher/image_writer.h"
 #include "libposix/libc/patcher/references.h"
+#include "libposix/libc/patcher/syscall_sites.h"
 
 namespace coracle::patcher {
 namespace {
@@ -116,6 +117,27 @@ void add_relocations(ImageWriter& writer, const std::vector<Relocation>& relocat
     writer.set_dynamic(DT_FLAGS_1, DF_1_NOW | DF_1_NODELETE);
 }
 
+void patch_calls(ElfImage& image, const CodeMap& code, const std::vector<Symbol>& symbols,
+                 const std::vector<image::VariableReference>& variables,
+                 const TlsReferences& tls) {
+    // clone's child and vfork's parent return on a stack without the return address that a call
+    // would have pushed; debuggers and unwinders know rt_sigreturn's frame by its instructions.
+    std::vector<Symbol> kept;
+    for (const char* name : {"__clone", "__clone3", "__vfork", "__restore_rt", "host_syscall"})
+        kept.push_back(find_symbol(symbols, name));
+    std::set<uint64_t> pinned(tls.places.begin(), tls.places.end());
+    for (const image::VariableReference& variable : variables) pinned.insert(variable.place);
+    const Symbol& stubs = find_symbol(symbols, "coracle_syscall_stubs");
+    const StubArea area{stubs.value, stubs.value + stubs.size,
+                        find_symbol(symbols, "coracle_syscall_entry").value};
+    const SyscallReport report = patch_syscalls(image, code, area, kept, pinned);
+    for (const std::string& site : report.unknown)
+        std::cerr << "libc-patcher: the system call in " << site << " keeps its instruction\n";
+    if (!report.unknown.empty()) throw Error("system calls of an unknown shape");
+    std::cout << report.patched << " system calls patched, " << report.kept << " kept, "
+              << report.stub_bytes << " bytes of stubs\n";
+}
+
 // `index` counts the 8-byte fields of image::Tables.
 void set_loader_table(const Symbol& tables, size_t index, uint64_t table, uint64_t count,
                       ElfImage& image, RelativePlaces& relative) {
@@ -127,14 +149,16 @@ void make_image(const std::string& linked, const std::string& output, const std:
                 const std::vector<std::string>& libraries) {
     ElfImage image(linked);
     const auto symbols = image.read_symbols(".symtab");
-    const CodeMap code(image, symbols);
+    const Symbol& slots = find_symbol(symbols, "coracle_tls_slots");
+    const auto tls = restore_tls_loads(image, slots.value, slots.value + slots.size);
+    const ElfImage unpatched = image;
+    const CodeMap code(unpatched, symbols);
     const Exports exports(read_libraries(libraries), symbols);
     const Relocations dynamic = read_dynamic_relocations(image);
     RelativePlaces relative(image, dynamic.relative);
     const auto variables =
         find_variable_references(image, code, symbols, exports.found(), dynamic.relative);
-    const Symbol& slots = find_symbol(symbols, "coracle_tls_slots");
-    const auto tls = restore_tls_loads(image, slots.value, slots.value + slots.size);
+    patch_calls(image, code, symbols, variables, tls);
 
     ImageWriter writer(image);
     const Symbol& tables = find_symbol(symbols, "coracle_image_tables");
