@@ -1,6 +1,7 @@
 // The image's start, from its first instruction to the program's.
 //
 //   _start            finds the stack that execve built
+//   copy_image        only if the image is too far from the program: continues in a copy
 //   relocate_image    makes pointers in data valid
 //   __libc_start_main of libc.a (here under another name) reads auxv and tunables, and the CPU's
 //                     features; then calls back:
@@ -14,7 +15,9 @@
 
 #include "elf-loader/dynamic/glibc_loader.h"
 #include "elf-loader/dynamic/link_program.h"
+#include "elf-loader/dynamic/near_program.h"
 #include "elf-loader/dynamic/self_relocation.h"
+#include "elf-loader/image_place.h"
 
 extern "C" {
 int __libc_argc __attribute__((visibility("hidden")));
@@ -37,12 +40,10 @@ Elf64_auxv_t* find_auxv(uintptr_t* stack) {
     return reinterpret_cast<Elf64_auxv_t*>(word);
 }
 
-// True if the image itself was executed, as `libc-image PROGRAM ARGS...`.
-bool is_run_as_command(uintptr_t* stack) {
-    for (const Elf64_auxv_t* entry = find_auxv(stack); entry->a_type != AT_NULL; ++entry)
-        if (entry->a_type == AT_ENTRY)
-            return entry->a_un.a_val == reinterpret_cast<uintptr_t>(&_start);
-    return false;
+Elf64_auxv_t* auxv_entry(uintptr_t* stack, uint64_t type) {
+    Elf64_auxv_t* entry = find_auxv(stack);
+    while (entry->a_type != AT_NULL && entry->a_type != type) ++entry;
+    return entry;
 }
 
 // Moves everything behind argv[0] down over it, so that the program sees its own arguments, and
@@ -67,9 +68,24 @@ int run_program(int argc, char** argv, char** envp) {
 using namespace coracle::loader;
 
 extern "C" [[noreturn]] void loader_entry(uintptr_t* stack) {
+    // The image itself was executed if its entry is the program's: `libc-image PROGRAM ARGS...`.
+    // The program is mapped near it then, unless it insists on an address.
+    Elf64_auxv_t* entry = auxv_entry(stack, AT_ENTRY);
+    const bool run_as_command = entry->a_un.a_val == reinterpret_cast<uint64_t>(&_start);
+    Elf64_Addr program = entry->a_un.a_val;
+    if (run_as_command)
+        program = stack[0] > 1 ? fixed_entry(reinterpret_cast<const char*>(stack[2])) : 0;
+    if (program != 0 && !image::is_in_reach(image_base(), program)) {
+        if (const int64_t distance = copy_image(image::preferred_place(program))) {
+            const Elf64_Addr copied_start = reinterpret_cast<uint64_t>(&_start) + distance;
+            if (run_as_command) entry->a_un.a_val = copied_start;
+            enter_program(stack, copied_start, nullptr);
+        }
+    }
+
     relocate_image();
     start_stack = stack;
-    linked_program.run_as_command = is_run_as_command(stack);
+    linked_program.run_as_command = run_as_command;
     if (linked_program.run_as_command && stack[0] > 1) drop_first_argument(stack);
     coracle_libc_start(run_program, static_cast<int>(stack[0]),
                        reinterpret_cast<char**>(stack + 1), nullptr, nullptr, nullptr, stack);

@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "elf-loader/kernel/initial_stack.h"
+#include "elf-loader/image_place.h"
 #include "elf-loader/kernel/libc_image.h"
 #include "elf-loader/kernel/program_mapping.h"
 #include "kernel-min/core/gates.h"
@@ -135,8 +136,9 @@ Result<void> execute(Process& process, const ExecRequest& request, TrapFrame& fr
     uint64_t entry = program.image.entry() + mapped.bias;
     uint64_t start = entry, interpreter_base = 0;
     if (interpreter_path) {
+        uint64_t loader_hint = builtin ? image::preferred_place(entry) : 0;
         MappedImage loader =
-            TRY(map_image(address_space, interpreter.image, interpreter.object, 0));
+            TRY(map_image(address_space, interpreter.image, interpreter.object, loader_hint));
         interpreter_base = loader.bias;
         start = interpreter.image.entry() + loader.bias;
     }

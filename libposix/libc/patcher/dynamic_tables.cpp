@@ -119,6 +119,8 @@ DynamicTables make_dynamic_tables(const std::vector<Export>& exports, const char
         entries.push_back({&exported, gnu_hash(exported.symbol->name)});
         version_index.emplace(exported.symbol->version, 0);
     }
+    // No symbol has it: objects with DT_RELR require it, to fail with loaders that do not know that.
+    version_index.emplace("GLIBC_ABI_DT_RELR", 0);
     for (auto& [name, index] : version_index) {
         index = static_cast<uint16_t>(kFirstVersion + version_names.size());
         version_names.push_back(name);
