@@ -75,8 +75,8 @@ extern "C" [[noreturn]] void loader_entry(uintptr_t* stack) {
     Elf64_Addr program = entry->a_un.a_val;
     if (run_as_command)
         program = stack[0] > 1 ? fixed_entry(reinterpret_cast<const char*>(stack[2])) : 0;
-    if (program != 0 && !image::is_in_reach(image_base(), program)) {
-        if (const int64_t distance = copy_image(image::preferred_place(program))) {
+    if (program != 0 && !coracle::image::is_in_reach(image_base(), program)) {
+        if (const int64_t distance = copy_image(coracle::image::preferred_place(program))) {
             const Elf64_Addr copied_start = reinterpret_cast<uint64_t>(&_start) + distance;
             if (run_as_command) entry->a_un.a_val = copied_start;
             enter_program(stack, copied_start, nullptr);
