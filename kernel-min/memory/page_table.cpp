@@ -47,7 +47,7 @@ uint64_t* PageTable::find(uint64_t address, bool* is_huge) const {
     return *entry ? entry : nullptr;
 }
 
-uint64_t PageTable::next_populated(uint64_t address, uint64_t end) const {
+uint64_t PageTable::skip_empty(uint64_t address, uint64_t end) const {
     while (address < end) {
         auto* table = phys_to_virt<uint64_t>(root_);
         unsigned level = 4;
@@ -56,7 +56,7 @@ uint64_t PageTable::next_populated(uint64_t address, uint64_t end) const {
             if (!(entry & pte::kPresent)) break;
             table = phys_to_virt<uint64_t>(pte::address(entry));
         }
-        if (level == 2) return address;
+        if (level == 2 && table[index(address, 2)] != 0) return address;
         address = (address | (span(level) - 1)) + 1;
     }
     return end;
@@ -69,6 +69,32 @@ Result<void> PageTable::split(uint64_t* huge_entry) {
     for (unsigned i = 0; i < 512; i++) table[i] = leaf + i * kPageSize;
     *huge_entry = frame | kTableFlags;
     return {};
+}
+
+Result<void> PageTable::split_at(uint64_t address) {
+    if ((address & (kHugePageSize - 1)) == 0) return {};
+    uint64_t* entry = entry_at(address, 2);
+    if (entry && (*entry & pte::kHuge)) TRY(split(entry));
+    return {};
+}
+
+bool PageTable::free_leaf_tables(uint64_t start, uint64_t end) {
+    bool any = false;
+    start = (start + kHugePageSize - 1) & ~(kHugePageSize - 1);
+    while (start + kHugePageSize <= end) {
+        uint64_t* entry = entry_at(start, 2);
+        if (!entry) {
+            start = (skip_empty(start, end) + kHugePageSize - 1) & ~(kHugePageSize - 1);
+            continue;
+        }
+        if ((*entry & pte::kPresent) && !(*entry & pte::kHuge)) {
+            put_frame(pte::address(*entry));
+            *entry = 0;
+            any = true;
+        }
+        start += kHugePageSize;
+    }
+    return any;
 }
 
 void PageTable::free_table(PhysAddr address, unsigned level, unsigned entries) {

@@ -32,6 +32,10 @@ class PageTable {
     // The entry that maps the address, 4 KiB or 2 MiB (*is_huge); null if there is none.
     uint64_t* find(uint64_t address, bool* is_huge = nullptr) const;
 
+    // The first address of [address, end) for which find() may have an entry; `end` if there is
+    // none. Skips what has no tables.
+    uint64_t skip_empty(uint64_t address, uint64_t end) const;
+
     // Calls visit(address, entry, is_huge) for every non-zero entry of [start, end). The visitor
     // may change and clear the entry. A huge entry that sticks out of the range is split first;
     // without memory for that it answers ENOMEM, having visited what comes before.
@@ -40,7 +44,7 @@ class PageTable {
         while (start < end) {
             uint64_t* entry = entry_at(start, 2);
             if (!entry) {
-                start = next_populated(start, end);
+                start = skip_empty(start, end);
                 continue;
             }
             uint64_t next = (start | (kHugePageSize - 1)) + 1;
@@ -65,6 +69,14 @@ class PageTable {
         return {};
     }
 
+    // Splits the 2 MiB entry that `address` lies inside of, if there is one: afterwards the address
+    // is a border between entries. ENOMEM.
+    Result<void> split_at(uint64_t address);
+
+    // Frees the tables of 4 KiB entries whose whole 2 MiB lie in [start, end). True if there were
+    // any: then the TLB needs a flush. Precondition: their entries are zero.
+    bool free_leaf_tables(uint64_t start, uint64_t end);
+
     // Frees the tables (not what they map) of the lower half. The CPU must not be using them.
     void free_lower_half();
 
@@ -72,7 +84,6 @@ class PageTable {
     // The entry at `level` (1: 4 KiB, 2: 2 MiB); null if a table above it is missing.
     uint64_t* entry_at(uint64_t address, unsigned level) const;
     Result<uint64_t*> make_entry_at(uint64_t address, unsigned level);
-    uint64_t next_populated(uint64_t address, uint64_t end) const;
     Result<void> split(uint64_t* huge_entry);
     void free_table(PhysAddr table, unsigned level, unsigned entries);
 

@@ -1,6 +1,7 @@
 #include "libposix/files/inode_file.h"
 
 #include <dirent.h>
+#include <linux/falloc.h>
 #include <sys/ioctl.h>
 
 #include <algorithm>
@@ -38,6 +39,10 @@ class FileMapping final : public MemoryObject {
 
     Result<PhysAddr> page(uint64_t index, bool for_write) override {
         return file_->inode().page(index, for_write);
+    }
+    PhysAddr cached_page(uint64_t index) override { return file_->inode().cached_page(index); }
+    Result<void> punch_hole(uint64_t offset, uint64_t size) override {
+        return file_->allocate(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, size);
     }
     void describe(char* buffer, size_t size, uint32_t* major, uint32_t* minor,
                   uint64_t* inode) override {

@@ -113,6 +113,8 @@ class Inode : public RefCounted<Inode> {
     virtual Result<uint64_t> seek_data(uint64_t offset, bool hole);
     // As MemoryObject::page.
     virtual Result<PhysAddr> page(uint64_t index, bool for_write);  // ENODEV
+    // As MemoryObject::cached_page.
+    virtual PhysAddr cached_page(uint64_t) { return 0; }
     // Whether page() works.
     virtual bool is_mappable() const { return false; }
     virtual Result<void> sync() { return {}; }

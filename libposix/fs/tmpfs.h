@@ -136,6 +136,7 @@ class TmpfsFile final : public TmpfsInode {
     Result<void> allocate(int mode, uint64_t offset, uint64_t length) override;
     Result<uint64_t> seek_data(uint64_t offset, bool hole) override;
     Result<PhysAddr> page(uint64_t index, bool for_write) override;
+    PhysAddr cached_page(uint64_t index) override;
     bool is_mappable() const override { return true; }
     Result<uint32_t> seals() const override;
     Result<void> add_seals(uint32_t seals) override;

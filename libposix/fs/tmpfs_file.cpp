@@ -148,19 +148,27 @@ Result<size_t> TmpfsFile::write(IoBuffer& from, uint64_t offset) {
 
 Result<PhysAddr> TmpfsFile::page(uint64_t index, bool for_write) {
     if (index >= pages_for(size_)) return Error(ENXIO);
-    if (!for_write && is_from_origin(index)) {
-        ErofsImage::Node node = TRY(origin_node());
-        if (ErofsImage::is_whole_block(node, index)) {
-            Bytes bytes = TRY(tmpfs().origin()->page(node, index));
-            PhysAddr frame = bytes.empty() ? 0 : tmpfs().origin_frame(bytes.data());
-            if (frame != 0) {
-                get_frame(frame);
-                return frame;
-            }
-        }
+    if (!for_write) {
+        if (PhysAddr frame = cached_page(index)) return frame;
     }
     PhysAddr frame = TRY(own_page(index));
     get_frame(frame);
+    return frame;
+}
+
+PhysAddr TmpfsFile::cached_page(uint64_t index) {
+    if (index >= pages_for(size_)) return 0;
+    PhysAddr frame = 0;
+    if (is_from_origin(index)) {
+        Result<ErofsImage::Node> node = origin_node();
+        if (!node.ok() || !ErofsImage::is_whole_block(*node, index)) return 0;
+        Result<Bytes> bytes = tmpfs().origin()->page(*node, index);
+        if (!bytes.ok() || bytes->empty()) return 0;
+        frame = tmpfs().origin_frame(bytes->data());
+    } else if (uint64_t slot = pages_.get(index); slot > kHole) {
+        frame = slot;
+    }
+    if (frame != 0) get_frame(frame);
     return frame;
 }
 

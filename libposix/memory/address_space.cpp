@@ -2,7 +2,6 @@
 
 #include "kernel-min/core/gates.h"
 #include "kernel-min/lib/random.h"
-#include "kernel-min/lib/user_copy.h"
 #include "kernel-min/memory/heap.h"
 #include "kernel-min/memory/kernel_map.h"
 
@@ -10,20 +9,16 @@ namespace coracle {
 
 namespace {
 
-constexpr uint64_t kLowestAddress = 0x10000;  // vm.mmap_min_addr
-constexpr uint64_t kStackRandomPages = 1u << 22;
+// Linux's arch_mmap_rnd and STACK_RND_MASK for 64-bit programs.
 constexpr uint64_t kMmapRandomPages = 1u << 28;
+constexpr uint64_t kStackRandomPages = 1u << 22;
 constexpr uint64_t kMinimumStackGap = 128 << 20;
 constexpr uint64_t kInitialStack = 132 * 1024;
-// Beyond so many pages, one flush of everything costs less than single ones.
-constexpr uint64_t kFlushAllFrom = 32 * kPageSize;
 
-uint64_t page_up(uint64_t value) { return (value + kPageSize - 1) & ~(kPageSize - 1); }
 uint64_t random_pages(uint64_t count) { return random_u64() % count * kPageSize; }
 
-bool counts_as_data(const Region& region) {
-    return !region.shared && (region.protection & PROT_WRITE) && !region.grows_down;
-}
+// The one whose tables the CPU uses.
+AddressSpace* active_space;
 
 }  // namespace
 
@@ -44,39 +39,43 @@ AddressSpace::AddressSpace(PhysAddr root, const ResourceLimits& limits)
     if (gap > kUserEnd / 6 * 5) gap = kUserEnd / 6 * 5;
     mmap_base_ = kUserEnd - page_up(gap) - kStackRandomPages * kPageSize -
                  random_pages(kMmapRandomPages);
+    search_top_ = mmap_base_;
 }
 
 AddressSpace::~AddressSpace() {
-    drop_pages(0, kUserEnd);
+    StaleRange stale;
+    drop_pages(0, kUserEnd, stale);
     regions_.clear_and_dispose([](Region* region) { delete region; });
     table_.free_lower_half();
     put_frame(table_.root());
 }
 
-namespace {
-AddressSpace* current_space;
-}
-
 void AddressSpace::activate() {
-    current_space = this;
+    active_space = this;
     core::load_page_table(table_.root());
 }
 
-bool AddressSpace::is_current() const { return current_space == this; }
+bool AddressSpace::is_current() const { return active_space == this; }
 
-void AddressSpace::flush(uint64_t address) {
-    if (is_current()) core::flush_page(address);
-}
-
-void AddressSpace::flush_range(uint64_t start, uint64_t end) {
-    if (!is_current()) return;
-    if (end - start > kFlushAllFrom) return core::load_page_table(table_.root());
-    for (; start < end; start += kPageSize) core::flush_page(start);
+void AddressSpace::flush(const StaleRange& stale) {
+    if (stale.start >= stale.end || !is_current()) return;
+    // A gate costs more than the misses of a whole TLB, so never two of them. Entries of the
+    // application's half are not global.
+    if (stale.end - stale.start <= kPageSize) return core::flush_page(stale.start);
+    core::load_page_table(table_.root());
 }
 
 void AddressSpace::count_resident(int64_t pages) {
     resident_pages_ += static_cast<uint64_t>(pages);
     if (resident_pages_ > peak_resident_pages_) peak_resident_pages_ = resident_pages_;
+}
+
+uint64_t AddressSpace::locked_bytes() const {
+    uint64_t bytes = 0;
+    for (const Region& region : regions_) {
+        if (region.locked) bytes += region.size();
+    }
+    return bytes;
 }
 
 Region* AddressSpace::find_at_or_after(uint64_t address) {
@@ -88,59 +87,37 @@ Region* AddressSpace::find_at_or_after(uint64_t address) {
     return it == regions_.end() ? nullptr : &*it;
 }
 
-// The highest gap of `size` bytes that ends at or below `high`; 0 if there is none.
-uint64_t AddressSpace::find_gap(uint64_t size, uint64_t low, uint64_t high) {
-    auto it = regions_.lower_bound(high);
-    uint64_t end = high;
-    for (;;) {
-        uint64_t start = low;
-        bool first = it == regions_.begin();
-        if (!first) {
-            --it;
-            // Linux keeps a guard gap of 256 pages below a stack.
-            start = it->end > low ? it->end : low;
-        }
-        if (end > start && end - start >= size) return end - size;
-        if (first || it->start <= low) return 0;
-        uint64_t guard = it->grows_down ? 256 * kPageSize : 0;
-        end = it->start > guard ? it->start - guard : 0;
-        if (end > high) end = high;
+bool AddressSpace::is_fully_mapped(uint64_t start, uint64_t end) {
+    while (start < end) {
+        Region* region = find(start);
+        if (!region) return false;
+        start = region->end;
     }
+    return true;
 }
 
-Result<uint64_t> AddressSpace::choose_address(const MapRequest& request, uint64_t size) {
-    uint64_t hint = request.address;
-    if (request.flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) {
-        if (hint & (kPageSize - 1)) return Error(EINVAL);
-        if (!is_user_range(hint, size)) return Error(ENOMEM);
-        if (hint < kLowestAddress) return Error(EPERM);
-        if (request.flags & MAP_FIXED_NOREPLACE) {
-            Region* next = find_at_or_after(hint);
-            if (next && next->start < hint + size) return Error(EEXIST);
+Result<void> AddressSpace::check_limits(const MapRequest& request, uint64_t start, uint64_t size) {
+    // What MAP_FIXED replaces does not count twice.
+    uint64_t replaced = 0;
+    uint64_t limit = limits_.soft(Resource::kAddressSpace);
+    if (mapped_bytes_ + size > limit && (request.flags & MAP_FIXED)) {
+        for (Region* region = find_at_or_after(start); region && region->start < start + size;
+             region = find_at_or_after(region->end)) {
+            uint64_t low = region->start > start ? region->start : start;
+            uint64_t high = region->end < start + size ? region->end : start + size;
+            replaced += high - low;
         }
-        return hint;
     }
-    hint = page_up(hint);
-    if (hint >= kLowestAddress && is_user_range(hint, size)) {
-        Region* next = find_at_or_after(hint);
-        if (!next || next->start >= hint + size) return hint;
+    if (mapped_bytes_ + size - replaced > limit) return Error(ENOMEM);
+    if (regions_.size() >= kMaxRegions) return Error(ENOMEM);
+    bool private_writable = !(request.flags & MAP_SHARED) && (request.protection & PROT_WRITE);
+    if (private_writable && data_bytes_ + size > limits_.soft(Resource::kData)) {
+        return Error(ENOMEM);
     }
-    uint64_t high = request.flags & MAP_32BIT ? 0x80000000 : mmap_base_;
-    uint64_t low = request.flags & MAP_32BIT ? 0x40000000 : kLowestAddress;
-    uint64_t found = find_gap(size, low, high);
-    if (!found && high == mmap_base_) found = find_gap(size, low, kUserEnd);
-    if (!found) return Error(ENOMEM);
-    return found;
-}
-
-Result<void> AddressSpace::check_limits(const MapRequest& request, uint64_t size) {
-    if (mapped_bytes_ + size > limits_.soft(Resource::kAddressSpace)) return Error(ENOMEM);
-    bool private_writable =
-        !(request.flags & MAP_SHARED) && (request.protection & PROT_WRITE);
-    if (!private_writable) return {};
-    if (data_bytes_ + size > limits_.soft(Resource::kData)) return Error(ENOMEM);
     // vm.overcommit_memory 0: only what is obviously too much is refused.
-    if (!(request.flags & MAP_NORESERVE) && size / kPageSize > frame_statistics().total) {
+    bool is_charged = private_writable || ((request.flags & MAP_SHARED) && !request.object);
+    if (is_charged && !(request.flags & MAP_NORESERVE) &&
+        size / kPageSize > frame_statistics().total) {
         return Error(ENOMEM);
     }
     return {};
@@ -148,53 +125,52 @@ Result<void> AddressSpace::check_limits(const MapRequest& request, uint64_t size
 
 Result<uint64_t> AddressSpace::map(const MapRequest& request) {
     uint64_t size = page_up(request.size);
-    if (size == 0 || size < request.size) return Error(size == 0 && !request.size ? EINVAL : ENOMEM);
-    if (size > kUserEnd) return Error(ENOMEM);
+    if (request.size == 0) return Error(EINVAL);
+    if (size == 0 || size > kUserEnd) return Error(ENOMEM);
     uint64_t start = TRY(choose_address(request, size));
-    TRY(check_limits(request, size));
+    TRY(check_limits(request, start, size));
     if (request.flags & MAP_FIXED) TRY(unmap(start, size));
-    TRY(add_region(request, start, start + size));
+    RegionAttributes attributes;
+    attributes.protection = request.protection & (PROT_READ | PROT_WRITE | PROT_EXEC);
+    attributes.shared = (request.flags & MAP_SHARED) != 0;
+    attributes.may_write = request.may_write;
+    attributes.grows_down = (request.flags & MAP_GROWSDOWN) != 0;
+    attributes.locked = (request.flags & MAP_LOCKED) || lock_future;
+    attributes.lock_on_fault = lock_future && lock_future_on_fault;
+    attributes.no_reserve = (request.flags & MAP_NORESERVE) != 0;
+    attributes.name = request.name;
+    TRY(insert_region(attributes, request.object, request.offset, start, size));
     return start;
 }
 
-Result<void> AddressSpace::add_region(const MapRequest& request, uint64_t start, uint64_t end) {
+Result<void> AddressSpace::insert_region(const RegionAttributes& attributes,
+                                         const RefPtr<MemoryObject>& object, uint64_t offset,
+                                         uint64_t start, uint64_t size) {
     auto* region = new (std::nothrow) Region;
     if (!region) return Error(ENOMEM);
+    static_cast<RegionAttributes&>(*region) = attributes;
     region->start = start;
-    region->end = end;
-    region->protection = request.protection & (PROT_READ | PROT_WRITE | PROT_EXEC);
-    region->shared = (request.flags & MAP_SHARED) != 0;
-    region->grows_down = (request.flags & MAP_GROWSDOWN) != 0;
-    region->locked = (request.flags & MAP_LOCKED) != 0 || lock_future_;
-    region->may_write = request.may_write;
-    region->no_reserve = (request.flags & MAP_NORESERVE) != 0;
-    region->object = request.object;
-    region->offset = request.offset;
-    region->name = request.name;
+    region->end = start + size;
+    region->object = object;
+    region->offset = offset;
     regions_.insert(*region);
-    mapped_bytes_ += region->size();
+    mapped_bytes_ += size;
     if (mapped_bytes_ > peak_mapped_bytes_) peak_mapped_bytes_ = mapped_bytes_;
-    if (counts_as_data(*region)) data_bytes_ += region->size();
-    merge_around(start, end);
+    if (region->counts_as_data()) data_bytes_ += size;
+    merge_around(start, start + size);
     return {};
 }
 
 // Cuts `region` in two at `at`; returns the upper part, or null without memory.
 Region* AddressSpace::split(Region& region, uint64_t at) {
+    if (regions_.size() >= kMaxRegions) return nullptr;
     auto* upper = new (std::nothrow) Region;
     if (!upper) return nullptr;
+    static_cast<RegionAttributes&>(*upper) = region.attributes();
     upper->start = at;
     upper->end = region.end;
-    upper->protection = region.protection;
-    upper->shared = region.shared;
-    upper->grows_down = region.grows_down;
-    upper->locked = region.locked;
-    upper->no_reserve = region.no_reserve;
-    upper->no_huge_pages = region.no_huge_pages;
-    upper->may_write = region.may_write;
-    upper->name = region.name;
     upper->object = region.object;
-    upper->offset = region.offset + (at - region.start);
+    upper->offset = region.object_offset(at);
     region.end = at;
     regions_.insert(*upper);
     return upper;
@@ -203,7 +179,9 @@ Region* AddressSpace::split(Region& region, uint64_t at) {
 Result<void> AddressSpace::split_at_borders(uint64_t start, uint64_t end) {
     for (uint64_t border : {start, end}) {
         Region* region = find(border);
-        if (region && region->start < border && !split(*region, border)) return Error(ENOMEM);
+        if (!region || region->start == border) continue;
+        TRY(table_.split_at(border));
+        if (!split(*region, border)) return Error(ENOMEM);
     }
     return {};
 }
@@ -222,18 +200,8 @@ void AddressSpace::merge_around(uint64_t start, uint64_t end) {
     }
 }
 
-void AddressSpace::erase(Region& region) {
-    mapped_bytes_ -= region.size();
-    if (counts_as_data(region)) data_bytes_ -= region.size();
-    drop_pages(region.start, region.end);
-    regions_.erase(regions_.iterator_to(region));
-    delete &region;
-}
-
-void AddressSpace::drop_pages(uint64_t start, uint64_t end) {
-    uint64_t low = end, high = start;
-    // Splitting a huge page can fail only at the borders of a range, where split_at_borders has
-    // no say: then its part stays mapped until the rest goes.
+void AddressSpace::drop_pages(uint64_t start, uint64_t end, StaleRange& stale) {
+    // Frames may go before the flush: nothing else runs or allocates until then.
     (void)table_.for_each(start, end, [&](uint64_t address, uint64_t* entry, bool is_huge) {
         uint64_t old = *entry;
         *entry = 0;
@@ -244,79 +212,46 @@ void AddressSpace::drop_pages(uint64_t start, uint64_t end) {
             put_frame(pte::address(old));
             count_resident(-1);
         }
-        if (address < low) low = address;
-        high = address + (is_huge ? kHugePageSize : kPageSize);
+        if (old & pte::kPresent) stale.add(address, address + (is_huge ? kHugePageSize : kPageSize));
     });
-    if (low < high) flush_range(low, high);
 }
 
-Result<void> AddressSpace::unmap(uint64_t address, uint64_t size) {
-    uint64_t end = address + page_up(size);
-    TRY(split_at_borders(address, end));
-    while (Region* region = find_at_or_after(address)) {
-        if (region->start >= end) break;
-        erase(*region);
+Result<void> AddressSpace::unmap(uint64_t start, uint64_t size) {
+    uint64_t end = start + page_up(size);
+    TRY(split_at_borders(start, end));
+    auto it = regions_.lower_bound(start);
+    if (it == regions_.end() || it->start >= end) return {};
+    StaleRange stale;
+    while (it != regions_.end() && it->start < end) {
+        mapped_bytes_ -= it->size();
+        if (it->counts_as_data()) data_bytes_ -= it->size();
+        drop_pages(it->start, it->end, stale);
+        it = regions_.erase_and_dispose(it, [](Region* region) { delete region; });
     }
+    uint64_t gap_end = it == regions_.end() ? kUserEnd : it->start;
+    uint64_t gap_start = it == regions_.begin() ? 0 : std::prev(it)->end;
+    if (search_top_ < gap_end) search_top_ = gap_end < mmap_base_ ? gap_end : mmap_base_;
+    // Tables that nothing needs any more: the next mapping here may want huge pages.
+    uint64_t low = gap_start > start - start % kHugePageSize ? gap_start : start - start % kHugePageSize;
+    uint64_t high = (end + kHugePageSize - 1) / kHugePageSize * kHugePageSize;
+    if (table_.free_leaf_tables(low, gap_end < high ? gap_end : high)) stale.add(start, end);
+    flush(stale);
     return {};
 }
 
-void AddressSpace::discard(uint64_t address, uint64_t size) {
-    drop_pages(address, address + page_up(size));
-}
-
-bool AddressSpace::is_fully_mapped(uint64_t start, uint64_t end) {
-    while (start < end) {
-        Region* region = find(start);
-        if (!region) return false;
-        start = region->end;
-    }
-    return true;
-}
-
-uint64_t AddressSpace::protection_flags(const Region& region, bool writable) const {
-    uint64_t flags = pte::kUser | pte::kAccessed;
-    if (region.protection != PROT_NONE) flags |= pte::kPresent;
-    if (writable && (region.protection & PROT_WRITE)) flags |= pte::kWritable | pte::kDirty;
-    if (!(region.protection & PROT_EXEC)) flags |= pte::kNoExecute;
-    return flags;
-}
-
-// Entries keep their frames. A page that may be written becomes writable at once if nobody shares
-// it; else the write fault decides.
-void AddressSpace::apply_protection(Region& region) {
-    bool changed = false;
-    (void)table_.for_each(region.start, region.end,
-                          [&](uint64_t, uint64_t* entry, bool is_huge) {
-                              PhysAddr frame = pte::address(*entry);
-                              bool own = !region.shared && is_frame_exclusive(frame);
-                              bool writable = own || (*entry & pte::kWritable);
-                              *entry = frame | protection_flags(region, writable) |
-                                       (is_huge ? pte::kHuge : 0);
-                              changed = true;
-                          });
-    if (changed) flush_range(region.start, region.end);
-}
-
-Result<void> AddressSpace::protect(uint64_t address, uint64_t size, int protection) {
-    uint64_t end = address + page_up(size);
-    if (!is_fully_mapped(address, end)) return Error(ENOMEM);
-    TRY(split_at_borders(address, end));
-    for (Region* region = find(address); region && region->start < end;
-         region = find_at_or_after(region->end)) {
-        if (region->protection == protection) continue;
-        if (counts_as_data(*region)) data_bytes_ -= region->size();
-        region->protection = protection;
-        if (counts_as_data(*region)) data_bytes_ += region->size();
-        apply_protection(*region);
-    }
-    merge_around(address, end);
+Result<void> AddressSpace::discard(uint64_t start, uint64_t end) {
+    TRY(table_.split_at(start));
+    TRY(table_.split_at(end));
+    StaleRange stale;
+    drop_pages(start, end, stale);
+    flush(stale);
     return {};
 }
 
 void AddressSpace::set_break(uint64_t start) { break_start_ = break_end_ = page_up(start); }
 
 uint64_t AddressSpace::change_break(uint64_t to) {
-    if (to < break_start_) return break_end_;
+    if (to < break_start_ || to > kUserEnd) return break_end_;
     uint64_t old_end = page_up(break_end_), new_end = page_up(to);
     if (new_end < old_end) {
         if (!unmap(new_end, old_end - new_end)) return break_end_;
@@ -328,6 +263,7 @@ uint64_t AddressSpace::change_break(uint64_t to) {
                            .flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE,
                            .name = "[heap]"});
         if (!mapped) return break_end_;
+        if (lock_future && !lock_future_on_fault) (void)populate_regions(old_end, new_end);
     }
     break_end_ = to;
     return to;

@@ -1,206 +1,149 @@
-// madvise(2), mincore(2), msync(2) and the mlock(2) family.
-#include <sys/mman.h>
-
-#include "kernel-min/lib/user_copy.h"
-#include "libposix/process/process.h"
+// madvise(2), process_madvise(2), mincore(2).
+#include "kernel-min/lib/user_ptr.h"
+#include "libposix/memory/memory_calls.h"
 #include "syscall-table/handlers.h"
 
 namespace coracle {
 
 namespace {
 
-uint64_t page_up(uint64_t value) { return (value + kPageSize - 1) & ~(kPageSize - 1); }
-bool is_page_aligned(uint64_t value) { return (value & (kPageSize - 1)) == 0; }
-AddressSpace& address_space() { return *current_process()->address_space; }
+constexpr int kMadvDontneedLocked = 24, kMadvCollapse = 25;  // newer than the C library's header
 
-// Calls visit(region, start, end) for the mapped parts of a range. ENOMEM, afterwards, if the
-// range has holes.
-template <typename Visitor>
-Result<void> for_each_part(uint64_t start, uint64_t end, Visitor visit) {
-    bool has_hole = false;
-    while (start < end) {
-        Region* region = address_space().find_at_or_after(start);
-        if (!region || region->start >= end) {
-            has_hole = true;
+bool is_known_advice(int advice) {
+    return (advice >= MADV_NORMAL && advice <= MADV_DONTNEED) ||
+           (advice >= MADV_FREE && advice <= MADV_POPULATE_WRITE) ||
+           advice == kMadvDontneedLocked || advice == kMadvCollapse;
+}
+
+void set_advice(RegionAttributes& attributes, int advice) {
+    switch (advice) {
+        case MADV_NORMAL: attributes.read_at_random = attributes.read_in_sequence = false; break;
+        case MADV_RANDOM:
+            attributes.read_at_random = true;
+            attributes.read_in_sequence = false;
             break;
-        }
-        if (region->start > start) {
-            has_hole = true;
-            start = region->start;
-        }
-        uint64_t stop = region->end < end ? region->end : end;
-        TRY(visit(*region, start, stop));
-        start = stop;
+        case MADV_SEQUENTIAL:
+            attributes.read_in_sequence = true;
+            attributes.read_at_random = false;
+            break;
+        case MADV_HUGEPAGE:
+            attributes.huge_pages = true;
+            attributes.no_huge_pages = false;
+            break;
+        case MADV_NOHUGEPAGE:
+            attributes.no_huge_pages = true;
+            attributes.huge_pages = false;
+            break;
+        case MADV_DONTFORK: attributes.dont_fork = true; break;
+        case MADV_DOFORK: attributes.dont_fork = false; break;
+        case MADV_WIPEONFORK: attributes.wipe_on_fork = true; break;
+        case MADV_KEEPONFORK: attributes.wipe_on_fork = false; break;
+        case MADV_DONTDUMP: attributes.dont_dump = true; break;
+        case MADV_DODUMP: attributes.dont_dump = false; break;
     }
-    if (has_hole) return Error(ENOMEM);
-    return {};
 }
 
-Result<void> drop_part(Region& region, uint64_t start, uint64_t end) {
-    if (region.locked) return Error(EINVAL);
-    address_space().discard(start, end - start);
-    return {};
+Result<void> remove_pages(AddressSpace& space, Region& region, uint64_t start, uint64_t end) {
+    if (region.locked || !region.object) return Error(EINVAL);
+    if (!region.shared || !region.may_write) return Error(EACCES);
+    TRY(region.object->punch_hole(region.object_offset(start), end - start));
+    return space.discard(start, end);
 }
 
-Result<void> populate_part(Region& region, uint64_t start, uint64_t end, bool write) {
-    if (write && !(region.protection & PROT_WRITE)) return Error(EFAULT);
-    address_space().populate(start, end - start, write);
-    return {};
+// The part [start, end) of one region.
+Result<void> advise(AddressSpace& space, Region& region, uint64_t start, uint64_t end, int advice) {
+    switch (advice) {
+        case MADV_DONTNEED:
+            if (region.locked) return Error(EINVAL);
+            return space.discard(start, end);
+        case kMadvDontneedLocked:
+            return space.discard(start, end);
+        case MADV_FREE:
+            // Lazily is allowed, not asked for.
+            if (region.object || region.locked) return Error(EINVAL);
+            return space.discard(start, end);
+        case MADV_REMOVE:
+            return remove_pages(space, region, start, end);
+        case MADV_WIPEONFORK:
+            if (region.object || region.shared) return Error(EINVAL);
+            return {};
+        case MADV_COLD:
+        case MADV_PAGEOUT:
+            if (region.locked) return Error(EINVAL);
+            return {};
+        case kMadvCollapse:
+            return Error(EINVAL);  // as for a range without a page that could be collapsed
+        default:
+            return {};
+    }
 }
 
-Result<void> set_huge_pages(uint64_t start, uint64_t end, bool wanted) {
-    TRY(address_space().split_at_borders(start, end));
-    auto result = for_each_part(start, end, [&](Region& region, uint64_t, uint64_t) {
-        region.no_huge_pages = !wanted;
-        return Result<void>();
-    });
-    address_space().merge_around(start, end);
-    return result;
+Result<void> populate(AddressSpace& space, uint64_t start, uint64_t end, bool write) {
+    switch (space.populate(start, end, write)) {
+        case FaultOutcome::kResolved: return {};
+        case FaultOutcome::kNotMapped:
+        case FaultOutcome::kOutOfMemory: return Error(ENOMEM);
+        case FaultOutcome::kNoAccess: return Error(EINVAL);
+        case FaultOutcome::kBeyondObject: return Error(EFAULT);
+    }
+    __builtin_unreachable();
 }
 
-Result<void> set_locked(uint64_t start, uint64_t end, bool locked, bool populate) {
-    TRY(address_space().split_at_borders(start, end));
-    auto result = for_each_part(start, end, [&](Region& region, uint64_t low, uint64_t high) {
-        region.locked = locked;
-        if (populate && region.protection != PROT_NONE) {
-            address_space().populate(low, high - low,
-                                     (region.protection & PROT_WRITE) && !region.shared);
-        }
-        return Result<void>();
-    });
-    address_space().merge_around(start, end);
-    return result;
-}
-
-// RLIMIT_MEMLOCK, which CAP_IPC_LOCK lifts.
-Result<void> check_lock_limit(uint64_t bytes) {
-    Process& process = *current_process();
-    if (process.credentials.has_capability(kCapIpcLock)) return {};
-    uint64_t limit = process.limits.soft(Resource::kLockedMemory);
-    if (limit == 0) return Error(EPERM);
-    if (bytes > limit) return Error(ENOMEM);
-    return {};
-}
-
-Result<long> lock_range(unsigned long addr, size_t length, bool populate) {
-    uint64_t start = addr & ~(kPageSize - 1);
-    uint64_t size = page_up(length + (addr - start));
-    TRY(check_lock_limit(size));
-    if (start + size < start) return Error(EINVAL);
-    if (size == 0) return 0;
+Result<long> advise_range(uint64_t start, size_t length, int advice) {
+    if (!is_known_advice(advice) || !is_page_aligned(start)) return Error(EINVAL);
+    uint64_t size = page_up(length), end = start + size;
+    if ((length != 0 && size == 0) || end < start) return Error(EINVAL);
+    if (start == end) return 0;
     if (!is_user_range(start, size)) return Error(ENOMEM);
-    TRY(set_locked(start, start + size, true, populate));
+    AddressSpace& space = current_address_space();
+    if (advice == MADV_POPULATE_READ || advice == MADV_POPULATE_WRITE) {
+        TRY(populate(space, start, end, advice == MADV_POPULATE_WRITE));
+        return 0;
+    }
+    // Holes are passed over, and told at the end.
+    for (Region* region = space.find_at_or_after(start); region && region->start < end;
+         region = space.find_at_or_after(region->end)) {
+        uint64_t low = region->start > start ? region->start : start;
+        uint64_t high = region->end < end ? region->end : end;
+        TRY(advise(space, *region, low, high, advice));
+    }
+    if (advice == MADV_DONTNEED || advice == MADV_FREE) {
+        if (!space.is_fully_mapped(start, end)) return Error(ENOMEM);
+        return 0;
+    }
+    TRY(space.change_attributes(start, end, [advice](RegionAttributes& attributes) {
+        set_advice(attributes, advice);
+    }));
     return 0;
 }
 
 }  // namespace
 
-Result<long> sys_madvise(unsigned long addr, size_t length, int advice) {
-    constexpr int kPopulateRead = 22, kPopulateWrite = 23, kCollapse = 25;
-    if (!is_page_aligned(addr) || page_up(length) < length) return Error(EINVAL);
-    uint64_t end = addr + page_up(length);
-    if (end < addr) return Error(EINVAL);
-    switch (advice) {
-        case MADV_NORMAL: case MADV_RANDOM: case MADV_SEQUENTIAL: case MADV_WILLNEED:
-        case MADV_DONTFORK: case MADV_DOFORK: case MADV_DONTDUMP: case MADV_DODUMP:
-        case MADV_WIPEONFORK: case MADV_KEEPONFORK: case MADV_COLD: case MADV_PAGEOUT:
-        case MADV_DONTNEED: case MADV_FREE: case MADV_HUGEPAGE: case MADV_NOHUGEPAGE:
-        case MADV_REMOVE: case kPopulateRead: case kPopulateWrite: case kCollapse:
-            break;
-        default: return Error(EINVAL);  // and KSM's, which is not built in
+Result<long> sys_madvise(unsigned long address, size_t length, int advice) {
+    return advise_range(address, length, advice);
+}
+
+Result<long> sys_mincore(unsigned long address, size_t length, UserOut<char> vector) {
+    if (!is_page_aligned(address)) return Error(EINVAL);
+    if (!is_user_range(address, length)) return Error(ENOMEM);
+    uint64_t pages = page_up(length) / kPageSize;
+    if (!is_user_range(vector.address(), pages)) return Error(EFAULT);
+    AddressSpace& space = current_address_space();
+    char states[256];
+    for (uint64_t done = 0; done < pages;) {
+        size_t count = 0;
+        for (; count < sizeof(states) && done + count < pages; count++) {
+            uint64_t page = address + (done + count) * kPageSize;
+            Region* region = space.find(page);
+            if (!region) {
+                if (count == 0) return Error(ENOMEM);
+                break;
+            }
+            states[count] = space.is_resident(*region, page);
+        }
+        TRY((vector + done).write_array(states, count));
+        done += count;
     }
-    if (length == 0) return 0;
-    if (!is_user_range(addr, end - addr)) return Error(ENOMEM);
-    switch (advice) {
-        case MADV_DONTNEED: TRY(for_each_part(addr, end, drop_part)); return 0;
-        case MADV_FREE:
-            TRY(for_each_part(addr, end, [](Region& region, uint64_t start, uint64_t stop) {
-                return region.object ? Result<void>(Error(EINVAL)) : drop_part(region, start, stop);
-            }));
-            return 0;
-        case MADV_HUGEPAGE: case MADV_NOHUGEPAGE:
-            TRY(set_huge_pages(addr, end, advice == MADV_HUGEPAGE));
-            return 0;
-        case kPopulateRead: case kPopulateWrite:
-            TRY(for_each_part(addr, end, [&](Region& region, uint64_t start, uint64_t stop) {
-                return populate_part(region, start, stop, advice == kPopulateWrite);
-            }));
-            return 0;
-        case MADV_WIPEONFORK:
-            TRY(for_each_part(addr, end, [](Region& region, uint64_t, uint64_t) {
-                return region.object ? Result<void>(Error(EINVAL)) : Result<void>();
-            }));
-            return 0;
-        case MADV_REMOVE: case kCollapse: return Error(EINVAL);
-        default:  // hints: only the range is checked
-            TRY(for_each_part(addr, end, [](Region&, uint64_t, uint64_t) { return Result<void>(); }));
-            return 0;
-    }
-}
-
-Result<long> sys_mincore(unsigned long addr, size_t length, UserOut<char> vec) {
-    if (!is_page_aligned(addr)) return Error(EINVAL);
-    if (page_up(length) < length || !is_user_range(addr, page_up(length))) return Error(ENOMEM);
-    uint64_t end = addr + page_up(length);
-    if (!is_user_range(vec.address(), (end - addr) / kPageSize)) return Error(EFAULT);
-    for (uint64_t at = addr; at < end; at += kPageSize) {
-        Region* region = address_space().find(at);
-        if (!region) return Error(ENOMEM);
-        // What a file has in the cache is in memory: all of it.
-        bool resident = region->object || address_space().is_resident(at);
-        TRY(vec.write(static_cast<char>(resident), (at - addr) / kPageSize));
-    }
-    return 0;
-}
-
-Result<long> sys_msync(unsigned long addr, size_t length, int flags) {
-    if (flags & ~(MS_ASYNC | MS_INVALIDATE | MS_SYNC)) return Error(EINVAL);
-    if (!is_page_aligned(addr)) return Error(EINVAL);
-    if ((flags & MS_ASYNC) && (flags & MS_SYNC)) return Error(EINVAL);
-    if (addr + page_up(length) < addr) return Error(ENOMEM);
-    // Mappings and read(2) share pages, and no file system here has a disk behind it.
-    TRY(for_each_part(addr, addr + page_up(length), [&](Region& region, uint64_t, uint64_t) {
-        bool busy = (flags & MS_INVALIDATE) && region.locked;
-        return busy ? Result<void>(Error(EBUSY)) : Result<void>();
-    }));
-    return 0;
-}
-
-Result<long> sys_mlock(unsigned long addr, size_t length) { return lock_range(addr, length, true); }
-
-Result<long> sys_mlock2(unsigned long addr, size_t length, int flags) {
-    if (flags & ~MLOCK_ONFAULT) return Error(EINVAL);
-    return lock_range(addr, length, !(flags & MLOCK_ONFAULT));
-}
-
-Result<long> sys_munlock(unsigned long addr, size_t length) {
-    uint64_t start = addr & ~(kPageSize - 1);
-    uint64_t size = page_up(length + (addr - start));
-    if (start + size < start) return Error(EINVAL);
-    if (size == 0) return 0;
-    TRY(set_locked(start, start + size, false, false));
-    return 0;
-}
-
-Result<long> sys_mlockall(int flags) {
-    if (!flags || (flags & ~(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT)) || flags == MCL_ONFAULT) {
-        return Error(EINVAL);
-    }
-    TRY(check_lock_limit(address_space().mapped_bytes()));
-    address_space().set_lock_future(flags & MCL_FUTURE);
-    if (!(flags & MCL_CURRENT)) return 0;
-    for (Region& region : address_space().regions()) {
-        region.locked = true;
-        if (flags & MCL_ONFAULT || region.protection == PROT_NONE) continue;
-        address_space().populate(region.start, region.size(),
-                                 (region.protection & PROT_WRITE) && !region.shared);
-    }
-    return 0;
-}
-
-Result<long> sys_munlockall() {
-    address_space().set_lock_future(false);
-    for (Region& region : address_space().regions()) region.locked = false;
     return 0;
 }
 

@@ -19,6 +19,15 @@ class MemoryObject : public RefCounted<MemoryObject> {
     // replaced first. Errors: ENXIO beyond the end of the object (SIGBUS), ENOMEM, EIO.
     virtual Result<PhysAddr> page(uint64_t index, bool for_write) = 0;
 
+    // The frame that page(index, false) would give, with a reference, if it is in memory already;
+    // else 0. Takes no memory and never sleeps: for pages around a fault, and mincore(2).
+    virtual PhysAddr cached_page(uint64_t /*index*/) { return 0; }
+
+    // Makes the pages read as zeros: MADV_REMOVE. The caller may write the object.
+    virtual Result<void> punch_hole(uint64_t /*offset*/, uint64_t /*size*/) {
+        return Error(EOPNOTSUPP);
+    }
+
     // The same 2 MiB at once, if the object has them contiguous and aligned; ENXIO if not.
     virtual Result<PhysAddr> huge_page(uint64_t /*huge_index*/, bool /*for_write*/) {
         return Error(ENXIO);

@@ -1,8 +1,10 @@
 #include "libposix/memory/page_fault.h"
 
 #include <cstring>
+#include <string_view>
 
-#include "kernel-min/lib/user_copy.h"
+#include "kernel-min/core/layout.h"
+#include "kernel-min/devices/host_channel.h"
 #include "libposix/memory/address_space.h"
 #include "libposix/process/process.h"
 #include "libposix/signals/signal_delivery.h"
@@ -12,16 +14,21 @@ namespace coracle {
 namespace {
 
 constexpr uint64_t kStackGuardGap = 256 * kPageSize;
-constexpr uint64_t kFaultAround = 16 * kPageSize;  // as Linux's fault_around_bytes
+constexpr uint64_t kFaultAroundPages = 16;  // as Linux's fault_around_bytes
 
-// What a read of untouched anonymous memory sees until the first write.
+// What a read of untouched anonymous memory sees until the first write. Lies in the kernel image,
+// so it is not counted and never exclusive.
 alignas(kPageSize) const uint8_t zero_page[kPageSize] = {};
-PhysAddr zero_page_frame() { return reinterpret_cast<uint64_t>(zero_page) - 0xffffffff80000000; }
+PhysAddr zero_page_frame() { return reinterpret_cast<uint64_t>(zero_page) - KERNEL_BASE; }
 
 // A huge page must leave the guest some room: small VMs do with small pages.
 bool has_room_for_huge_page() {
     FrameStatistics frames = frame_statistics();
     return frames.free > frames.total / 8 + 4 * 512;
+}
+
+FaultOutcome outcome_of(const Error& error) {
+    return error.code == ENOMEM ? FaultOutcome::kOutOfMemory : FaultOutcome::kBeyondObject;
 }
 
 }  // namespace
@@ -33,50 +40,56 @@ void AddressSpace::install(uint64_t* entry, PhysAddr frame, uint64_t flags, uint
 
 bool AddressSpace::grow_stack(Region& stack, uint64_t address) {
     if (!stack.grows_down) return false;
-    uint64_t start = address & ~(kPageSize - 1);
+    uint64_t start = page_down(address);
     auto it = regions_.iterator_to(stack);
     if (it != regions_.begin()) {
         const Region& below = *std::prev(it);
-        if (below.protection != PROT_NONE && below.end + kStackGuardGap > start) return false;
-        if (below.end > start) return false;
+        bool needs_gap = below.protection != PROT_NONE && !below.grows_down;
+        if (below.end + (needs_gap ? kStackGuardGap : 0) > start) return false;
     }
-    if (stack.end - start > limits_.soft(Resource::kStack)) return false;
     uint64_t growth = stack.start - start;
-    if (mapped_bytes_ + growth > limits_.soft(Resource::kAddressSpace)) return false;
+    if (start < kLowestAddress || stack.end - start > limits_.soft(Resource::kStack) ||
+        mapped_bytes_ + growth > limits_.soft(Resource::kAddressSpace)) {
+        return false;
+    }
     mapped_bytes_ += growth;
+    if (mapped_bytes_ > peak_mapped_bytes_) peak_mapped_bytes_ = mapped_bytes_;
     stack.start = start;  // keeps the order: nothing lies between
     return true;
 }
 
 FaultOutcome AddressSpace::resolve_fault(uint64_t address, bool write, bool execute) {
     Region* region = find_at_or_after(address);
-    if (!region) return FaultOutcome::kNotMapped;
-    if (!region->contains(address) && !grow_stack(*region, address)) {
+    if (!region || (!region->contains(address) && !grow_stack(*region, address))) {
         return FaultOutcome::kNotMapped;
     }
     int needed = write ? PROT_WRITE : execute ? PROT_EXEC : PROT_READ | PROT_WRITE | PROT_EXEC;
     if (!(region->protection & needed)) return FaultOutcome::kNoAccess;
 
-    uint64_t page = address & ~(kPageSize - 1);
+    uint64_t page = page_down(address);
     bool is_huge = false;
     uint64_t* entry = table_.find(page, &is_huge);
-    if (entry && (*entry & pte::kPresent)) {
+    if (entry) {
         if (write && !(*entry & pte::kWritable)) {
-            return break_sharing(*region, page, entry, is_huge);
+            return fault_protected(*region, page, entry, is_huge);
         }
-        flush(page);  // the TLB was behind
+        StaleRange stale;
+        stale.add(page, page + kPageSize);
+        flush(stale);  // the TLB was behind
         return FaultOutcome::kResolved;
     }
     if (region->object) return fault_object(*region, page, write);
     return fault_anonymous(*region, page, write);
 }
 
-bool AddressSpace::try_huge_page(Region& region, uint64_t page) {
+bool AddressSpace::try_huge_page(Region& region, uint64_t page, bool write) {
     uint64_t start = page & ~(kHugePageSize - 1);
     if (start < region.start || start + kHugePageSize > region.end || region.no_huge_pages ||
         region.grows_down || !has_room_for_huge_page()) {
         return false;
     }
+    // A read gets the zero page, unless huge pages are what the program asked for.
+    if (!write && !region.huge_pages) return false;
     auto entry = table_.make_huge_entry(start);
     if (!entry || *entry.value()) return false;  // small pages are there already
     auto frames = allocate_frames(kHugePageOrder);
@@ -88,7 +101,7 @@ bool AddressSpace::try_huge_page(Region& region, uint64_t page) {
 }
 
 FaultOutcome AddressSpace::fault_anonymous(Region& region, uint64_t page, bool write) {
-    if (write && try_huge_page(region, page)) return FaultOutcome::kResolved;
+    if (try_huge_page(region, page, write)) return FaultOutcome::kResolved;
     auto entry = table_.make_entry(page);
     if (!entry) return FaultOutcome::kOutOfMemory;
     if (!write) {
@@ -102,19 +115,19 @@ FaultOutcome AddressSpace::fault_anonymous(Region& region, uint64_t page, bool w
 }
 
 FaultOutcome AddressSpace::fault_object(Region& region, uint64_t page, bool write) {
-    auto frame = region.object->page(region.object_index(page), region.shared && write);
-    if (!frame) {
-        return frame.error_code() == ENOMEM ? FaultOutcome::kOutOfMemory
-                                            : FaultOutcome::kBeyondObject;
-    }
+    // A shared mapping that may be written maps the object's own page from the start: one that is
+    // borrowed from a read-only image would miss later writes.
+    bool for_write = region.shared && (write || region.may_write);
+    auto frame = region.object->page(region.object_index(page), for_write);
+    if (!frame) return outcome_of(frame.error());
     auto entry = table_.make_entry(page);
     if (!entry) {
         put_frame(frame.value());
         return FaultOutcome::kOutOfMemory;
     }
     if (region.shared || !write) {
-        install(entry.value(), frame.value(), protection_flags(region, write));
-        if (!write) map_around(region, page);
+        install(entry.value(), frame.value(), protection_flags(region, region.shared && for_write));
+        if (!for_write) map_around(region, page, entry.value());
         return FaultOutcome::kResolved;
     }
     auto copy = allocate_frame();
@@ -126,50 +139,49 @@ FaultOutcome AddressSpace::fault_object(Region& region, uint64_t page, bool writ
     return copy ? FaultOutcome::kResolved : FaultOutcome::kOutOfMemory;
 }
 
-// Pages around a read fault that are at hand: a trap saved costs less than they do.
-void AddressSpace::map_around(Region& region, uint64_t page) {
-    uint64_t start = page & ~(kFaultAround - 1);
-    uint64_t end = start + kFaultAround;
+// Pages around a read fault that are at hand: a trap saved costs more than they do. All of them
+// have their entries in one table, `entry` being that of `page`.
+void AddressSpace::map_around(Region& region, uint64_t page, uint64_t* entry) {
+    constexpr uint64_t kWindow = kFaultAroundPages * kPageSize;
+    uint64_t start = page & ~(kWindow - 1);
+    uint64_t end = start + kWindow < region.end ? start + kWindow : region.end;
     if (start < region.start) start = region.start;
-    if (end > region.end) end = region.end;
-    for (uint64_t address = start; address < end; address += kPageSize) {
-        if (address == page) continue;
-        auto entry = table_.make_entry(address);
-        if (!entry) return;
-        if (*entry.value()) continue;
-        auto frame = region.object->page(region.object_index(address), false);
-        if (!frame) return;
-        install(entry.value(), frame.value(), protection_flags(region, false));
+    uint64_t flags = protection_flags(region, false) & ~pte::kAccessed;
+    uint64_t* around = entry - (page - start) / kPageSize;
+    for (uint64_t address = start; address < end; address += kPageSize, around++) {
+        if (*around) continue;
+        PhysAddr frame = region.object->cached_page(region.object_index(address));
+        if (frame) install(around, frame, flags);
     }
 }
 
 // A write to a page that is mapped without the right to write: copy-on-write, or the first write
-// through a shared mapping.
-FaultOutcome AddressSpace::break_sharing(Region& region, uint64_t page, uint64_t* entry,
-                                         bool is_huge) {
+// through a shared mapping. The page fault itself has dropped the page's TLB entry (Intel SDM 3A,
+// 4.10.4.1), and the old frame holds the same bytes until the write, so nothing is flushed.
+FaultOutcome AddressSpace::fault_protected(Region& region, uint64_t page, uint64_t* entry,
+                                           bool is_huge) {
     PhysAddr old = pte::address(*entry);
     if (region.shared) {
         auto frame = region.object->page(region.object_index(page), true);
-        if (!frame) {
-            return frame.error_code() == ENOMEM ? FaultOutcome::kOutOfMemory
-                                                : FaultOutcome::kBeyondObject;
-        }
+        if (!frame) return outcome_of(frame.error());
         *entry = frame.value() | protection_flags(region, true);
         put_frame(old);
-        flush(page);
         return FaultOutcome::kResolved;
     }
     if (is_frame_exclusive(old)) {
         *entry = old | protection_flags(region, true) | (is_huge ? pte::kHuge : 0);
-        flush(page);
         return FaultOutcome::kResolved;
     }
+    return copy_page(region, page, entry, is_huge);
+}
+
+FaultOutcome AddressSpace::copy_page(Region& region, uint64_t page, uint64_t* entry, bool is_huge) {
     if (is_huge) {
         auto small = table_.make_entry(page);  // splits it
         if (!small) return FaultOutcome::kOutOfMemory;
         entry = small.value();
-        old = pte::address(*entry);
     }
+    PhysAddr old = pte::address(*entry);
     auto copy = allocate_frame();
     if (!copy) return FaultOutcome::kOutOfMemory;
     if (old == zero_page_frame()) {
@@ -179,23 +191,58 @@ FaultOutcome AddressSpace::break_sharing(Region& region, uint64_t page, uint64_t
     }
     *entry = copy.value() | protection_flags(region, true);
     put_frame(old);
-    flush(page);
     return FaultOutcome::kResolved;
 }
 
-void AddressSpace::populate(uint64_t address, uint64_t size, bool write) {
-    uint64_t end = address + size;
-    for (; address < end; address += kPageSize) {
-        uint64_t* entry = table_.find(address);
-        if (entry && (*entry & pte::kPresent) && (!write || (*entry & pte::kWritable))) continue;
-        if (resolve_fault(address, write, false) != FaultOutcome::kResolved) return;
+FaultOutcome AddressSpace::populate(uint64_t start, uint64_t end, bool write) {
+    while (start < end) {
+        bool is_huge = false;
+        uint64_t* entry = table_.find(start, &is_huge);
+        bool is_there = entry && (*entry & pte::kPresent) && (!write || (*entry & pte::kWritable));
+        if (!is_there) {
+            FaultOutcome outcome = resolve_fault(start, write, false);
+            if (outcome != FaultOutcome::kResolved) return outcome;
+        }
+        start = is_huge ? (start | (kHugePageSize - 1)) + 1 : start + kPageSize;
     }
+    return FaultOutcome::kResolved;
 }
 
-bool AddressSpace::is_resident(uint64_t address) {
-    uint64_t* entry = table_.find(address);
-    return entry && (*entry & pte::kPresent);
+FaultOutcome AddressSpace::populate_regions(uint64_t start, uint64_t end) {
+    for (Region* region = find_at_or_after(start); region && region->start < end;
+         region = find_at_or_after(region->end)) {
+        uint64_t low = region->start > start ? region->start : start;
+        uint64_t high = region->end < end ? region->end : end;
+        if (region->protection == PROT_NONE) continue;
+        bool write = (region->protection & PROT_WRITE) && !region->shared;
+        FaultOutcome outcome = populate(low, high, write);
+        if (outcome != FaultOutcome::kResolved) return outcome;
+    }
+    return FaultOutcome::kResolved;
 }
+
+bool AddressSpace::is_resident(const Region& region, uint64_t address) {
+    if (table_.find(address)) return true;
+    if (!region.object) return false;
+    PhysAddr frame = region.object->cached_page(region.object_index(address));
+    if (!frame) return false;
+    put_frame(frame);
+    return true;
+}
+
+namespace {
+
+void report_out_of_memory(const Process& process) {
+    constexpr std::string_view kStart = "out of memory: killed ", kEnd = "; try a larger -m";
+    char line[kStart.size() + sizeof(process.name) + kEnd.size()];
+    size_t name_length = strnlen(process.name, sizeof(process.name));
+    memcpy(line, kStart.data(), kStart.size());
+    memcpy(line + kStart.size(), process.name, name_length);
+    memcpy(line + kStart.size() + name_length, kEnd.data(), kEnd.size());
+    host_channel::report_line({line, kStart.size() + name_length + kEnd.size()});
+}
+
+}  // namespace
 
 bool handle_page_fault(TrapFrame& frame) {
     Process* process = current_process();
@@ -206,12 +253,17 @@ bool handle_page_fault(TrapFrame& frame) {
             address, frame.error_code & kFaultWrite, frame.error_code & kFaultFetch);
     }
     if (outcome == FaultOutcome::kResolved) return true;
+    if (outcome == FaultOutcome::kOutOfMemory) {
+        // Whether the program or a call on its behalf touched the page: it cannot go on.
+        report_out_of_memory(*process);
+        force_signal(kSigKill);
+    }
     if (!frame.from_application()) return false;
     switch (outcome) {
         case FaultOutcome::kNotMapped: force_signal_fault(kSigSegv, kSegvMaperr, address); break;
         case FaultOutcome::kNoAccess: force_signal_fault(kSigSegv, kSegvAccerr, address); break;
         case FaultOutcome::kBeyondObject: force_signal_fault(kSigBus, kBusAdrerr, address); break;
-        case FaultOutcome::kOutOfMemory: force_signal(kSigKill); break;
+        case FaultOutcome::kOutOfMemory:
         case FaultOutcome::kResolved: break;
     }
     return true;

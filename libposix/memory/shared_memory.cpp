@@ -2,54 +2,50 @@
 
 #include <cstring>
 
-#include "kernel-min/memory/heap.h"
-#include "libposix/fs/page_tree.h"
-
 namespace coracle {
 
-namespace {
+SharedMemory::~SharedMemory() {
+    pages_.clear(0, size_ / kPageSize, [](uint64_t frame) { put_frame(frame); });
+}
 
-class SharedMemory : public MemoryObject {
-  public:
-    explicit SharedMemory(uint64_t size) : page_count_(size / kPageSize) {}
-    ~SharedMemory() override {
-        pages_.clear(0, page_count_, [](uint64_t frame) { put_frame(frame); });
-    }
-
-    Result<PhysAddr> page(uint64_t index, bool) override {
-        if (index >= page_count_) return Error(ENXIO);
-        PhysAddr frame = pages_.get(index);
-        if (!frame) {
-            frame = TRY(allocate_zeroed_frame());
-            if (auto stored = pages_.set(index, frame); !stored) {
-                put_frame(frame);
-                return stored.error();
-            }
+Result<PhysAddr> SharedMemory::page(uint64_t index, bool) {
+    if (index >= size_ / kPageSize) return Error(ENXIO);
+    uint64_t frame = pages_.get(index);
+    if (frame == 0) {
+        frame = TRY(allocate_zeroed_frame());
+        auto stored = pages_.set(index, frame);
+        if (!stored) {
+            put_frame(frame);
+            return stored.error();
         }
-        get_frame(frame);
-        return frame;
     }
+    get_frame(frame);
+    return frame;
+}
 
-    void describe(char* buffer, size_t size, uint32_t* device_major, uint32_t* device_minor,
-                  uint64_t* inode) override {
-        constexpr char kName[] = "/dev/zero (deleted)";
-        *device_major = 0;
-        *device_minor = 1;
-        *inode = reinterpret_cast<uint64_t>(this) >> 4 & 0xffffffff;
-        size_t length = sizeof(kName) < size ? sizeof(kName) : size;
-        memcpy(buffer, kName, length);
-        buffer[length - 1] = '\0';
-    }
+PhysAddr SharedMemory::cached_page(uint64_t index) {
+    if (index >= size_ / kPageSize) return 0;
+    uint64_t frame = pages_.get(index);
+    if (frame != 0) get_frame(frame);
+    return frame;
+}
 
-  private:
-    uint64_t page_count_;
-    PageTree pages_;
-};
+Result<void> SharedMemory::punch_hole(uint64_t offset, uint64_t size) {
+    pages_.clear(offset / kPageSize, (offset + size) / kPageSize,
+                 [](uint64_t frame) { put_frame(frame); });
+    return {};
+}
 
-}  // namespace
-
-Result<RefPtr<MemoryObject>> make_shared_memory(uint64_t size) {
-    return RefPtr<MemoryObject>(TRY(make_ref<SharedMemory>(size)));
+// Linux backs such memory with an unlinked file of its internal tmpfs.
+void SharedMemory::describe(char* buffer, size_t size, uint32_t* device_major,
+                            uint32_t* device_minor, uint64_t* inode) {
+    constexpr char kName[] = "/dev/zero (deleted)";
+    *device_major = 0;
+    *device_minor = 1;
+    *inode = 1;
+    size_t length = size < sizeof(kName) ? size : sizeof(kName);
+    memcpy(buffer, kName, length);
+    buffer[length - 1] = '\0';
 }
 
 }  // namespace coracle

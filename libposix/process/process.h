@@ -55,6 +55,11 @@ class Process {
 
 constexpr uint64_t kDefaultTimerSlackNs = 50'000;
 
+struct MemoryPolicy {  // set_mempolicy(2)
+    int mode = 0;        // MPOL_DEFAULT
+    uint64_t nodes = 0;  // node 0 is all there is
+};
+
 // The POSIX side of a thread.
 struct ThreadState {
     ThreadSignals signals;
@@ -64,6 +69,7 @@ struct ThreadState {
     uint32_t rseq_size = 0, rseq_signature = 0;
     Scheduling scheduling;
     uint64_t timer_slack_ns = kDefaultTimerSlackNs;
+    MemoryPolicy memory_policy;
 };
 
 // Ends the whole process with a wait status as wait(2) encodes it; the VM powers off with the
