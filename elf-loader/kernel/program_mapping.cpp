@@ -9,9 +9,6 @@ namespace coracle {
 
 namespace {
 
-uint64_t page_down(uint64_t address) { return address & ~(kPageSize - 1); }
-uint64_t page_up(uint64_t address) { return page_down(address + kPageSize - 1); }
-
 int protection(const ElfImage::Segment& segment) {
     return (segment.readable ? PROT_READ : 0) | (segment.writable ? PROT_WRITE : 0) |
            (segment.executable ? PROT_EXEC : 0);
