@@ -6,10 +6,14 @@
 // DT_VERSYM and DT_VERDEF define the names of libc.so.6 and of all the libraries that the image
 // stands for, with glibc's versions (the version indices are the image's own).
 //
-// Constants and structures only.
+// Declarations only.
 #pragma once
 
 #include <cstdint>
+
+namespace coracle::abi {
+struct ProcessPage;
+}
 
 namespace coracle::image {
 
@@ -49,5 +53,10 @@ struct Tables {
 };
 
 extern "C" const Tables coracle_image_tables __attribute__((visibility("hidden")));
+
+// Lets the image enter the kernel by calls, for a program that has the auxiliary-vector entry
+// kAuxCoracle. To be called when relocate_image is done, before resolvers run.
+extern "C" void coracle_use_process_page(const abi::ProcessPage* page)
+    __attribute__((visibility("hidden")));
 
 }  // namespace coracle::image

@@ -17,7 +17,9 @@
 #include "elf-loader/dynamic/link_program.h"
 #include "elf-loader/dynamic/near_program.h"
 #include "elf-loader/dynamic/self_relocation.h"
+#include "elf-loader/image.h"
 #include "elf-loader/image_place.h"
+#include "kernel-min/abi/process_page.h"
 
 extern "C" {
 int __libc_argc __attribute__((visibility("hidden")));
@@ -84,6 +86,10 @@ extern "C" [[noreturn]] void loader_entry(uintptr_t* stack) {
     }
 
     relocate_image();
+    const Elf64_auxv_t* page = auxv_entry(stack, coracle::abi::kAuxCoracle);
+    if (page->a_type != AT_NULL)
+        coracle::image::coracle_use_process_page(
+            reinterpret_cast<const coracle::abi::ProcessPage*>(page->a_un.a_val));
     start_stack = stack;
     linked_program.run_as_command = run_as_command;
     if (linked_program.run_as_command && stack[0] > 1) drop_first_argument(stack);

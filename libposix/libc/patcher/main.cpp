@@ -123,7 +123,8 @@ void patch_calls(ElfImage& image, const CodeMap& code, const std::vector<Symbol>
     // clone's child and vfork's parent return on a stack without the return address that a call
     // would have pushed; debuggers and unwinders know rt_sigreturn's frame by its instructions.
     std::vector<Symbol> kept;
-    for (const char* name : {"__clone", "__clone3", "__vfork", "__restore_rt", "host_syscall"})
+    for (const char* name : {"__clone", "__clone3", "__vfork", "__restore_rt", "host_syscall",
+                             "unrelocated_system_call"})
         kept.push_back(find_symbol(symbols, name));
     std::set<uint64_t> pinned(tls.places.begin(), tls.places.end());
     for (const image::VariableReference& variable : variables) pinned.insert(variable.place);
