@@ -13,9 +13,15 @@ while [ $# -gt 0 ] && [ "$1" != -- ]; do
     shift
 done
 [ $# -gt 0 ] && shift
-cd "$(dirname "$program")" || exit 2
 work=$(mktemp -d) || exit 2
 trap 'rm -rf "$work"' EXIT
+case $program in
+/usr/*) copy=$work/program ;;  # A program of the system: nothing is found beside it.
+*)
+    cd "$(dirname "$program")" || exit 2
+    copy=$program.image-$$
+    ;;
+esac
 
 # run NAME COMMAND...: stdout and stderr together, in order, then the status.
 run() {
@@ -38,12 +44,12 @@ native) exit 0 ;;
 command) run image "$image" "$program" "$@" ;;
 interpreter)
     # The same name in another place: messages hold argv[0], and $ORIGIN is the same folder.
-    cp "$program" "$program.image-$$"
-    trap 'rm -rf "$work" "$program.image-$$"' EXIT
-    patchelf --set-interpreter "$image" "$program.image-$$" || exit 2
+    trap 'rm -rf "$work" "$copy"' EXIT
+    cp "$program" "$copy"
+    patchelf --set-interpreter "$image" "$copy" || exit 2
     settings=$environment environment=
     run image bash -c 'export CORACLE_TEST=1 $3; exec -a "$1" "$2" "${@:4}"' - "$program" \
-        "$program.image-$$" "$settings" "$@"
+        "$copy" "$settings" "$@"
     ;;
 esac
 diff -u "$work/native" "$work/image"
