@@ -4,6 +4,8 @@
 #include "libposix/fs/erofs_image.h"
 #include "libposix/fs/mount.h"
 #include "libposix/fs/path_walk.h"
+#include "libposix/fs/proc/procfs.h"
+#include "libposix/fs/sys/sysfs.h"
 #include "libposix/fs/tmpfs.h"
 
 namespace coracle {
@@ -38,9 +40,9 @@ Result<Path> make_directory(std::string_view name, uint32_t mode) {
     return Path{parent.mount, TRY(DentryCache::add(parent.dentry, walker.last_name(), inode))};
 }
 
-Result<void> mount_at(std::string_view name, RefPtr<FileSystem> file_system,
-                      RefPtr<Inode> root_inode, uint64_t flags) {
+Result<void> mount_at(std::string_view name, RefPtr<Inode> root_inode, uint64_t flags) {
     Path point = TRY(make_directory(name, 0755));
+    RefPtr<FileSystem> file_system(&root_inode->file_system());
     RefPtr<Dentry> top = TRY(Dentry::create(nullptr, "/", std::move(root_inode)));
     TRY(Mount::attach(point, std::move(file_system), std::move(top), flags));
     return {};
@@ -49,14 +51,14 @@ Result<void> mount_at(std::string_view name, RefPtr<FileSystem> file_system,
 Result<void> mount_tmpfs(std::string_view name, uint32_t mode, uint64_t flags) {
     RefPtr<TmpfsFileSystem> file_system = TRY(make_tmpfs("tmpfs", ""));
     RefPtr<Inode> top = TRY(file_system->make_root(mode));
-    return mount_at(name, file_system, top, flags);
+    return mount_at(name, std::move(top), flags);
 }
 
 Result<void> mount_dev() {
     RefPtr<TmpfsFileSystem> file_system = TRY(make_tmpfs("devtmpfs", ",mode=755"));
     RefPtr<Inode> top = TRY(file_system->make_root(0755));
     TRY(fill_dev(*top));
-    TRY(mount_at("/dev", file_system, top, Mount::kNoSuid));
+    TRY(mount_at("/dev", std::move(top), Mount::kNoSuid));
     return mount_tmpfs("/dev/shm", S_ISVTX | 0777, Mount::kNoSuid | Mount::kNoDev);
 }
 
@@ -75,6 +77,9 @@ Result<void> mount_root(PhysAddr module_start, size_t module_size) {
 
     TRY(register_memory_devices());
     TRY(mount_dev());
+    constexpr uint64_t kRestricted = Mount::kNoSuid | Mount::kNoDev | Mount::kNoExec;
+    TRY(mount_at("/proc", TRY(make_procfs()), kRestricted));
+    TRY(mount_at("/sys", TRY(make_sysfs()), kRestricted));
     TRY(make_directory("/tmp", S_ISVTX | 0777));
     return image_set;
 }

@@ -18,19 +18,21 @@ namespace coracle {
 namespace {
 
 // Programs read the release as three numbers: that of the Linux whose interface this is.
-struct utsname system_name = {
+struct utsname current_name = {
     "Linux", "coracle", "6.1.0-coracle", "#1 SMP PREEMPT_DYNAMIC Coracle", "x86_64", "(none)"};
 
 }  // namespace
 
+const struct utsname& system_name() { return current_name; }
+
 void set_host_name(const char* name) {
-    const size_t length = std::min(strlen(name), sizeof(system_name.nodename) - 1);
-    memset(system_name.nodename, 0, sizeof(system_name.nodename));
-    memcpy(system_name.nodename, name, length);
+    const size_t length = std::min(strlen(name), sizeof(current_name.nodename) - 1);
+    memset(current_name.nodename, 0, sizeof(current_name.nodename));
+    memcpy(current_name.nodename, name, length);
 }
 
 Result<long> sys_uname(UserOut<struct utsname> name) {
-    TRY(name.write(system_name));
+    TRY(name.write(current_name));
     return 0;
 }
 
