@@ -49,15 +49,14 @@ constexpr const char* kStructuredEdx =
     "tsxldtrk - pconfig arch_lbr ibt - amx_bf16 avx512_fp16 amx_tile amx_int8 - - flush_l1d "
     "arch_capabilities - -";
 
-void add_flags(TextBuffer& to, uint32_t bits, const char* names) {
-    for (uint32_t bit = 0; bit < 32 && *names; bit++) {
-        size_t length = strcspn(names, " ");
-        std::string_view name(names, length);
+void add_flags(TextBuffer& to, uint32_t bits, std::string_view names) {
+    for (uint32_t bit = 0; bit < 32 && !names.empty(); bit++) {
+        std::string_view name = names.substr(0, names.find(' '));
         if ((bits >> bit & 1) && name != "-") {
             to.add(" ");
             to.add(name);
         }
-        names += length + (names[length] == ' ');
+        names.remove_prefix(std::min(name.size() + 1, names.size()));
     }
 }
 
@@ -75,7 +74,8 @@ Result<void> show_cpuinfo(TextBuffer& to, const PseudoContext&) {
         Leaf part = cpuid(0x80000002 + i);
         memcpy(model_text + i * 16, &part, 16);
     }
-    const char* model_name = model_text + strspn(model_text, " ");
+    const char* model_name = model_text;
+    while (*model_name == ' ') model_name++;
     uint32_t family = basic.eax >> 8 & 15, model = basic.eax >> 4 & 15;
     if (family == 6 || family == 15) model |= basic.eax >> 12 & 0xf0;
     if (family == 15) family += basic.eax >> 20 & 0xff;

@@ -32,7 +32,7 @@ struct Amounts {
 Amounts measure(AddressSpace& memory, const Region& region) {
     Amounts amounts;
     for (uint64_t page = region.start; page < region.end; page += kPageSize) {
-        if (memory.is_resident(page)) amounts.resident += kPageSize / 1024;
+        if (memory.page_table().find(page)) amounts.resident += kPageSize / 1024;
     }
     if (!region.object) amounts.anonymous = amounts.resident;
     if (region.locked) amounts.locked = amounts.resident;

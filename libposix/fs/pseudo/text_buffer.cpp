@@ -58,7 +58,8 @@ void TextBuffer::print(const char* format, ...) {
 
 void TextBuffer::print_list(const char* format, va_list arguments) {
     for (const char* at = format; *at;) {
-        size_t literal = strcspn(at, "%");
+        size_t literal = 0;
+        while (at[literal] != '\0' && at[literal] != '%') literal++;
         add({at, literal});
         at += literal;
         if (*at == '\0') break;
