@@ -2,7 +2,6 @@
 
 #include <dirent.h>
 #include <linux/falloc.h>
-#include <linux/falloc.h>
 #include <sys/ioctl.h>
 
 #include <algorithm>
@@ -44,10 +43,6 @@ class FileMapping final : public MemoryObject {
     PhysAddr cached_page(uint64_t index) override { return file_->inode().cached_page(index); }
     Result<void> punch_hole(uint64_t offset, uint64_t size) override {
         return file_->allocate(FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, offset, size);
-    }
-    PhysAddr cached_page(uint64_t index) override { return file_->inode().cached_page(index); }
-    Result<void> punch_hole(uint64_t offset, uint64_t size) override {
-        return file_->allocate(FALLOC_FL_KEEP_SIZE | FALLOC_FL_PUNCH_HOLE, offset, size);
     }
     void describe(char* buffer, size_t size, uint32_t* major, uint32_t* minor,
                   uint64_t* inode) override {

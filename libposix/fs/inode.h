@@ -115,8 +115,6 @@ class Inode : public RefCounted<Inode> {
     virtual Result<PhysAddr> page(uint64_t index, bool for_write);  // ENODEV
     // As MemoryObject::cached_page.
     virtual PhysAddr cached_page(uint64_t) { return 0; }
-    // As MemoryObject::cached_page.
-    virtual PhysAddr cached_page(uint64_t) { return 0; }
     // Whether page() works.
     virtual bool is_mappable() const { return false; }
     virtual Result<void> sync() { return {}; }

@@ -137,7 +137,6 @@ class TmpfsFile final : public TmpfsInode {
     Result<uint64_t> seek_data(uint64_t offset, bool hole) override;
     Result<PhysAddr> page(uint64_t index, bool for_write) override;
     PhysAddr cached_page(uint64_t index) override;
-    PhysAddr cached_page(uint64_t index) override;
     bool is_mappable() const override { return true; }
     Result<uint32_t> seals() const override;
     Result<void> add_seals(uint32_t seals) override;
@@ -152,8 +151,6 @@ class TmpfsFile final : public TmpfsInode {
     static constexpr uint64_t kHole = 1;
 
     bool is_from_origin(uint64_t index) const;
-    // The image's frame of a page that is the origin's and fills one; 0 for others.
-    PhysAddr borrowed_frame(uint64_t index) const;
     bool has_data(uint64_t index) const { return pages_.get(index) > kHole || is_from_origin(index); }
     // The page's frame for writing: allocated, or copied from the origin. No reference is taken.
     Result<PhysAddr> own_page(uint64_t index);
