@@ -54,7 +54,8 @@ Result<ProcessPages> map_process_pages(AddressSpace& address_space) {
     pages.vvar = TRY(address_space.map({.size = kPageSize,
                                         .protection = PROT_READ,
                                         .flags = MAP_SHARED,
-                                        .object = std::move(object)}));
+                                        .object = std::move(object),
+                                        .may_write = false}));
     pages.vdso_syscall = TRY(address_space.map({.size = kPageSize,
                                                 .protection = PROT_READ | PROT_EXEC,
                                                 .flags = MAP_PRIVATE,
