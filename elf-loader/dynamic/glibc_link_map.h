@@ -10,6 +10,7 @@
 namespace coracle::loader {
 
 struct LinkMap;
+struct FoundVersion;
 
 // A list of objects in which a symbol is searched, in order.
 struct Scope {
@@ -51,7 +52,7 @@ struct LinkMap {
     Scope l_searchlist;
     Scope l_symbolic_searchlist;
     LinkMap* l_loader;
-    void* l_versions;
+    FoundVersion* l_versions;
     uint32_t l_nversions;
     uint32_t l_nbuckets;
     uint32_t l_gnu_bitmask_idxbits;

@@ -11,6 +11,26 @@ constexpr long kBaseNamespace = 0;
 constexpr int kModeLazy = 1;             // RTLD_LAZY
 constexpr int kModeSecure = 0x04000000;  // Name came from the environment: trusted paths only.
 
+enum : int {  // Flags of _dl_lookup_symbol_x.
+    kLookupAddDependency = 1,
+    kLookupReturnNewest = 2,
+    kLookupHoldsScope = 4,
+};
+
+// A version as a reference names it.
+struct FoundVersion {
+    const char* name;
+    uint32_t hash;
+    int hidden;
+    const char* file_name;
+};
+
+struct Exception {
+    const char* object;
+    const char* message;
+    char* buffer;
+};
+
 extern "C" {
 // Objects: elf/dl-object.c, dl-load.c, dl-deps.c, dl-version.c, dl-reloc.c, dl-init.c, dl-fini.c.
 LinkMap* _dl_new_object(char* real_name, const char* name, int type, LinkMap* loader, int mode,
@@ -30,8 +50,9 @@ void _dl_fini();
 void _dl_find_object_init();
 int _dl_process_pt_gnu_property(LinkMap* map, int fd, const Elf64_Phdr* header);
 LinkMap* _dl_lookup_symbol_x(const char* name, LinkMap* map, const Elf64_Sym** symbol,
-                             Scope** scope, const void* version, int type_class, int flags,
-                             LinkMap* skip);
+                             Scope** scope, const FoundVersion* version, int type_class,
+                             int flags, LinkMap* skip);
+LinkMap* _dl_find_dso_for_object(Elf64_Addr address);
 
 // Start: elf/dl-support.c, csu/libc-start.c, csu/init-first.c.
 void _dl_non_dynamic_init();
@@ -45,6 +66,10 @@ int __cxa_atexit(void (*function)(void*), void* argument, void* dso_handle);
 // Messages: elf/dl-error-skeleton.c, dl-printf.c, dl-debug.c, dl-cache.c.
 int _dl_catch_error(const char** object, const char** message, bool* allocated,
                     void (*operate)(void*), void* argument);
+int _dl_catch_exception(Exception* exception, void (*operate)(void*), void* argument);
+[[noreturn]] void _dl_signal_exception(int error, Exception* exception, const char* occasion);
+[[noreturn]] void _dl_signal_error(int error, const char* object, const char* occasion,
+                                   const char* message);
 void _dl_printf(const char* format, ...);
 void _dl_error_printf(const char* format, ...);
 [[noreturn]] void _dl_fatal_printf(const char* format, ...);

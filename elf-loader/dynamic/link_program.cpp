@@ -13,6 +13,7 @@
 #include "elf-loader/dynamic/preload.h"
 #include "elf-loader/dynamic/program_map.h"
 #include "elf-loader/dynamic/thread_storage.h"
+#include "elf-loader/dynamic/tls_descriptors.h"
 
 extern "C" {
 [[noreturn]] void _exit(int status);
@@ -82,7 +83,7 @@ void relocate_objects(LinkMap& main_map) {
             name->dont_free = 1;
         map->l_free_initfini = 0;
         if (!map->l_relocated)
-            _dl_relocate_object(map, map->l_scope, _dl_lazy ? kModeLazy : 0, 0);
+            coracle_relocate_object(map, map->l_scope, _dl_lazy ? kModeLazy : 0, 0);
     }
 }
 

@@ -19,7 +19,7 @@ extern "C" __attribute__((noinline, visibility("hidden"))) long unrelocated_syst
     register long r8 asm("r8") = e;
     register long r9 asm("r9") = f;
     long result;
-    asm volatile("syscall"
+    asm volatile("call host_syscall"  // Not patched to call through a pointer.
                  : "=a"(result)
                  : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
                  : "rcx", "r11", "memory");

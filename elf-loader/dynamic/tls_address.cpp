@@ -131,6 +131,15 @@ void allocate_block(ThreadDescriptor* thread, size_t module) {
 }
 
 }  // namespace
+
+size_t module_generation(size_t module) {
+    SlotInfoList* list = _dl_tls_dtv_slotinfo_list;
+    for (; list != nullptr && module >= list->count; list = list->next) module -= list->count;
+    if (list != nullptr && list->slots[module].map != nullptr)
+        return list->slots[module].generation;
+    return _dl_tls_generation + 1;
+}
+
 }  // namespace coracle::loader
 
 using namespace coracle::loader;

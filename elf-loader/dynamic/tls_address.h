@@ -17,4 +17,9 @@ struct DynamicTlsDescriptor {
     size_t generation;  // When the module was loaded: a thread's vector must be as new.
 };
 
+extern "C" void* __tls_get_addr(const TlsIndex* index);
+
+// The generation of a loaded module, or the next one for a module that dlopen is loading.
+size_t module_generation(size_t module);
+
 }  // namespace coracle::loader
