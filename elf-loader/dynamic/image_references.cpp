@@ -44,7 +44,7 @@ void redirect(const image::VariableReference& reference, Elf64_Addr target, cons
     if (distance != static_cast<int32_t>(distance))
         _dl_fatal_printf("%s: the program's variable %s is too far from the libc image\n",
                          _dl_argv[0], name);
-    make_code_writable(place, sizeof(int32_t), true);
+    set_code_writable(true);
     *reinterpret_cast<int32_t*>(place) = static_cast<int32_t>(distance);
 }
 
@@ -70,7 +70,7 @@ void point_references_at_program(const LinkMap& main_map, const LinkMap& image) 
              ++reference)
             redirect(*reference, copy + (reference->variable - symbol->st_value), name);
     }
-    make_code_writable(0, 0, false);
+    set_code_writable(false);
 }
 
 void use_program_allocator(LinkMap& main_map) {

@@ -12,6 +12,7 @@
 #include "elf-loader/dynamic/list_objects.h"
 #include "elf-loader/dynamic/preload.h"
 #include "elf-loader/dynamic/program_map.h"
+#include "elf-loader/dynamic/self_relocation.h"
 #include "elf-loader/dynamic/thread_storage.h"
 #include "elf-loader/dynamic/tls_descriptors.h"
 
@@ -130,6 +131,7 @@ void link_program(LinkedProgram& program) {
     use_program_allocator(main_map);
 
     _dl_unload_cache();
+    protect_image();
     _dl_debug_update(kBaseNamespace)->r_state = DebugState::kConsistent;
     _dl_debug_state();
 }

@@ -8,6 +8,7 @@
 extern "C" {
 extern const Elf64_Ehdr __ehdr_start __attribute__((visibility("hidden")));
 extern Elf64_Dyn _DYNAMIC[] __attribute__((visibility("hidden")));
+extern int __stack_prot __attribute__((visibility("hidden")));
 int __mprotect(void* address, size_t length, int protection);
 }
 
@@ -139,19 +140,40 @@ void relocate_image_functions() {
         apply(*entry, tables.symbols, true, 0);
 }
 
-void make_code_writable(Elf64_Addr place, size_t size, bool writable) {
-    static Elf64_Addr open_start, open_end;
-    if (writable && place >= open_start && place + size <= open_end) return;
-    if (open_start != open_end)
-        __mprotect(reinterpret_cast<void*>(open_start), open_end - open_start,
-                   PROT_READ | PROT_EXEC);
-    open_start = open_end = 0;
-    if (!writable) return;
-    open_start = place & ~(_dl_pagesize - 1);
-    open_end = (place + size + _dl_pagesize - 1) & ~(_dl_pagesize - 1);
-    if (__mprotect(reinterpret_cast<void*>(open_start), open_end - open_start,
-                   PROT_READ | PROT_WRITE | PROT_EXEC) != 0)
-        _dl_fatal_printf("cannot change the protection of the libc image\n");
+void protect_image() {
+    const Elf64_Ehdr* header = image_header();
+    const auto* segment = reinterpret_cast<const Elf64_Phdr*>(image_base() + header->e_phoff);
+    const auto* end = segment + header->e_phnum;
+    while (segment != end && segment->p_type != PT_GNU_RELRO) ++segment;
+    if (segment == end) return;
+    const Elf64_Addr page_mask = ~(_dl_pagesize - 1);
+    const Elf64_Addr first = (image_base() + segment->p_vaddr + ~page_mask) & page_mask;
+    const Elf64_Addr last = (image_base() + segment->p_vaddr + segment->p_memsz) & page_mask;
+    // dlopen writes this variable when a library needs an executable stack.
+    const Elf64_Addr open = reinterpret_cast<Elf64_Addr>(&__stack_prot) & page_mask;
+    const Elf64_Addr open_end = open + _dl_pagesize;
+    const bool is_inside = open >= first && open < last;
+    const Elf64_Addr middle = is_inside ? open : last;
+    if (first < middle) __mprotect(reinterpret_cast<void*>(first), middle - first, PROT_READ);
+    if (is_inside && open_end < last)
+        __mprotect(reinterpret_cast<void*>(open_end), last - open_end, PROT_READ);
+}
+
+void set_code_writable(bool writable) {
+    static bool is_writable = false;
+    if (is_writable == writable) return;
+    is_writable = writable;
+    const Elf64_Ehdr* header = image_header();
+    const auto* segments = reinterpret_cast<const Elf64_Phdr*>(image_base() + header->e_phoff);
+    for (int i = 0; i < header->e_phnum; ++i) {
+        const Elf64_Phdr& segment = segments[i];
+        if (segment.p_type != PT_LOAD || (segment.p_flags & PF_X) == 0) continue;
+        const Elf64_Addr start = (image_base() + segment.p_vaddr) & ~(_dl_pagesize - 1);
+        const Elf64_Addr end = image_base() + segment.p_vaddr + segment.p_memsz;
+        if (__mprotect(reinterpret_cast<void*>(start), end - start,
+                       PROT_READ | PROT_EXEC | (writable ? PROT_WRITE : 0)) != 0)
+            _dl_fatal_printf("cannot change the protection of the libc image\n");
+    }
 }
 
 void shift_image_tls(int64_t bytes) {
@@ -163,10 +185,10 @@ void shift_image_tls(int64_t bytes) {
     const auto& image = image::coracle_image_tables;
     for (uint64_t i = 0; i < image.tls_place_count; ++i) {
         const Elf64_Addr place = base + image.tls_places[i];
-        make_code_writable(place, sizeof(int32_t), true);
+        set_code_writable(true);
         *reinterpret_cast<int32_t*>(place) -= static_cast<int32_t>(bytes);
     }
-    make_code_writable(0, 0, false);
+    set_code_writable(false);
 }
 
 }  // namespace coracle::loader

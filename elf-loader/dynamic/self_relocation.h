@@ -20,13 +20,15 @@ void relocate_image();
 // then memcpy and its like may not be called.
 void relocate_image_functions();
 
+// Write-protects the image's data that does not change any more (PT_GNU_RELRO).
+void protect_image();
+
 // Moves the image's thread-local variables `bytes` further below the thread pointer: adjusts all
 // code and data that address them from there. For one thread, whose TLS block is moved at once.
 void shift_image_tls(int64_t bytes);
 
-// Makes the pages of a place in the image's code writable, one run of pages at a time: the pages of
-// the last call become what they were when others are asked for, or none (`writable` false). They
-// stay executable meanwhile, because the caller may be in them.
-void make_code_writable(Elf64_Addr place, size_t size, bool writable);
+// Makes the image's code writable, or as it was. It stays executable meanwhile, because the caller
+// is in it. At once for all of it: a call for each page costs more than the pages.
+void set_code_writable(bool writable);
 
 }  // namespace coracle::loader
