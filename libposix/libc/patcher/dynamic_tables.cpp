@@ -104,7 +104,9 @@ Elf64_Sym make_symbol(const Export& exported, StringTable& strings) {
     symbol.st_info = ELF64_ST_INFO(STB_GLOBAL, type);
     symbol.st_shndx = implementation.section;
     symbol.st_value = implementation.value;
-    symbol.st_size = implementation.size != 0 ? implementation.size : exported.symbol->size;
+    // A variable's size is part of the interface: a program's copy has that of its version.
+    const bool is_sized = implementation.size != 0 && type != STT_OBJECT;
+    symbol.st_size = is_sized ? implementation.size : exported.symbol->size;
     return symbol;
 }
 

@@ -1,7 +1,9 @@
 #include "libposix/libc/patcher/exports.h"
 
 #include <algorithm>
+#include <fstream>
 #include <set>
+#include <sstream>
 
 namespace coracle::patcher {
 namespace {
@@ -57,8 +59,24 @@ std::vector<LibrarySymbol> read_library_symbols(const std::string& path) {
     return symbols;
 }
 
-Exports::Exports(std::vector<LibrarySymbol> wanted, const std::vector<Symbol>& image_symbols)
-    : wanted_(std::move(wanted)) {
+std::map<NameAndVersion, std::string> read_aliases(const std::string& path) {
+    std::ifstream file(path);
+    std::map<NameAndVersion, std::string> aliases;
+    for (std::string line; std::getline(file, line);) {
+        std::istringstream words(line.substr(0, line.find('#')));
+        std::string name, version, symbol;
+        if (!(words >> name)) continue;
+        if (!(words >> version >> symbol)) throw Error(path + ": three words expected: " + line);
+        if (!aliases.emplace(NameAndVersion(name, version), symbol).second)
+            throw Error(path + ": twice: " + line);
+    }
+    if (!file.eof()) throw Error(path + ": cannot be read");
+    return aliases;
+}
+
+Exports::Exports(std::vector<LibrarySymbol> wanted, const std::vector<Symbol>& image_symbols,
+                 std::map<NameAndVersion, std::string> aliases)
+    : wanted_(std::move(wanted)), aliases_(std::move(aliases)) {
     // The linker makes hidden symbols, which were global in the archives, local in its output. They
     // come last, behind a file symbol of their own.
     size_t index = image_symbols.size();
@@ -71,7 +89,7 @@ Exports::Exports(std::vector<LibrarySymbol> wanted, const std::vector<Symbol>& i
         if (symbol.type != STT_TLS) by_address_[{symbol.library, symbol.address}].push_back(&symbol);
     }
     // Several libraries may define the same name and version: one that resolves is enough.
-    std::set<std::pair<std::string, std::string>> resolved, missed;
+    std::set<NameAndVersion> resolved, missed;
     std::vector<const LibrarySymbol*> unresolved;
     for (const LibrarySymbol& symbol : wanted_) {
         if (resolved.contains({symbol.name, symbol.version})) continue;
@@ -96,6 +114,12 @@ const Symbol* Exports::find(const std::string& name) const {
 }
 
 const Symbol* Exports::find_by_name(const LibrarySymbol& symbol) const {
+    if (const auto alias = aliases_.find({symbol.name, symbol.version}); alias != aliases_.end()) {
+        const Symbol* target = find(alias->second);
+        if (target == nullptr || !types_agree(symbol.type, target->type))
+            throw Error("the alias of " + symbol.name + " does not fit: " + alias->second);
+        return target;
+    }
     if (const Symbol* compat = find(compat_name(symbol))) return compat;
     const Symbol* same_name = find(symbol.name);
     if (same_name == nullptr || !types_agree(symbol.type, same_name->type)) return nullptr;

@@ -24,6 +24,11 @@ struct LibrarySymbol {
 // The defined symbols of an installed library; those that name a version are left out.
 std::vector<LibrarySymbol> read_library_symbols(const std::string& path);
 
+using NameAndVersion = std::pair<std::string, std::string>;
+
+// Reads lines `name version symbol`; # starts a comment.
+std::map<NameAndVersion, std::string> read_aliases(const std::string& path);
+
 struct Export {
     const LibrarySymbol* symbol;
     const Symbol* implementation;
@@ -32,10 +37,12 @@ struct Export {
 class Exports {
   public:
     // Chooses an implementation for each symbol: in this order
-    //   1. compat_VERSION_NAME (dots of the version as '_'), which only this project defines;
-    //   2. NAME, for the default version and for older ones at the same address;
-    //   3. another name of the same library at the same address, by the same rules.
-    Exports(std::vector<LibrarySymbol> wanted, const std::vector<Symbol>& image_symbols);
+    //   1. the one that the list of aliases names;
+    //   2. compat_VERSION_NAME (dots of the version as '_'), which only this project defines;
+    //   3. NAME, for the default version and for older ones at the same address;
+    //   4. another name of the same library at the same address, by the same rules.
+    Exports(std::vector<LibrarySymbol> wanted, const std::vector<Symbol>& image_symbols,
+            std::map<NameAndVersion, std::string> aliases);
 
     const std::vector<Export>& found() const { return found_; }
     const std::vector<const LibrarySymbol*>& absent() const { return absent_; }
@@ -47,6 +54,7 @@ class Exports {
     const Symbol* find_alias(const LibrarySymbol& symbol) const;
 
     std::vector<LibrarySymbol> wanted_;
+    std::map<NameAndVersion, std::string> aliases_;
     std::unordered_map<std::string, const Symbol*> image_;
     std::map<std::pair<std::string, std::string>, Group> by_name_;     // (library, name)
     std::map<std::pair<std::string, uint64_t>, Group> by_address_;  // (library, address)

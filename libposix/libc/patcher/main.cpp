@@ -1,9 +1,9 @@
 // Makes the libc image from what the linker made: gives it its dynamic symbol table, compact
 // relocations, the tables of elf-loader/image.h, and calls in place of `syscall` instructions.
 //
-//   libc-patcher LINKED IMAGE ABSENT LIBRARY...
+//   libc-patcher LINKED IMAGE ALIASES ABSENT LIBRARY...
 //
-// ABSENT is written: the symbols of the libraries that the image does not define, one `name
+// ALIASES is read: old names for what the image has (legacy/aliases.txt). ABSENT is written: the symbols of the libraries that the image does not define, one `name
 // version` a line.
 #include <sys/stat.h>
 
@@ -146,7 +146,8 @@ void set_loader_table(const Symbol& tables, size_t index, uint64_t table, uint64
     image.write(tables.value + 8 * (index + 1), count);
 }
 
-void make_image(const std::string& linked, const std::string& output, const std::string& absent,
+void make_image(const std::string& linked, const std::string& output, const std::string& aliases,
+                const std::string& absent,
                 const std::vector<std::string>& libraries) {
     ElfImage image(linked);
     const auto symbols = image.read_symbols(".symtab");
@@ -154,7 +155,7 @@ void make_image(const std::string& linked, const std::string& output, const std:
     const auto tls = restore_tls_loads(image, slots.value, slots.value + slots.size);
     const ElfImage unpatched = image;
     const CodeMap code(unpatched, symbols);
-    const Exports exports(read_libraries(libraries), symbols);
+    const Exports exports(read_libraries(libraries), symbols, read_aliases(aliases));
     const Relocations dynamic = read_dynamic_relocations(image);
     RelativePlaces relative(image, dynamic.relative);
     const auto variables =
@@ -180,12 +181,13 @@ void make_image(const std::string& linked, const std::string& output, const std:
 }  // namespace coracle::patcher
 
 int main(int argc, char** argv) {
-    if (argc < 5) {
-        std::cerr << "usage: libc-patcher LINKED IMAGE ABSENT LIBRARY...\n";
+    if (argc < 6) {
+        std::cerr << "usage: libc-patcher LINKED IMAGE ALIASES ABSENT LIBRARY...\n";
         return 2;
     }
     try {
-        coracle::patcher::make_image(argv[1], argv[2], argv[3], {argv + 4, argv + argc});
+        coracle::patcher::make_image(argv[1], argv[2], argv[3], argv[4],
+                                     {argv + 5, argv + argc});
     } catch (const std::exception& error) {
         std::cerr << "libc-patcher: " << error.what() << '\n';
         return 1;
