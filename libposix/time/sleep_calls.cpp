@@ -80,9 +80,8 @@ Result<long> sys_clock_nanosleep(int clock, int flags, UserIn<timespec> request,
         case CLOCK_REALTIME_COARSE:
         case CLOCK_REALTIME_ALARM:
         case CLOCK_BOOTTIME_ALARM:
-            return Error(EOPNOTSUPP);
         case CLOCK_THREAD_CPUTIME_ID:
-            return Error(EINVAL);
+            return Error(EOPNOTSUPP);
         default:
             // The CPU clocks stand still while their only thread sleeps.
             TRY(clock_now(clock));

@@ -23,7 +23,12 @@ Result<long> sys_times(UserOut<struct tms> times) {
 Result<long> sys_getrusage(int who, UserOut<struct rusage> usage) {
     if (who != RUSAGE_SELF && who != RUSAGE_CHILDREN && who != RUSAGE_THREAD) return Error(EINVAL);
     struct rusage answer = {};
-    if (who != RUSAGE_CHILDREN) answer.ru_utime = to_timeval(process_cpu_time_ns());
+    if (who != RUSAGE_CHILDREN) {
+        constexpr uint64_t kKiBPerPage = kPageSize / 1024;
+        answer.ru_utime = to_timeval(process_cpu_time_ns());
+        answer.ru_maxrss = static_cast<long>(
+            current_process()->address_space->peak_resident_pages() * kKiBPerPage);
+    }
     TRY(usage.write(answer));
     return 0;
 }

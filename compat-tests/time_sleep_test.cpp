@@ -1,0 +1,108 @@
+// nanosleep and clock_nanosleep.
+#include <errno.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <stdint.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <time.h>
+#include <unistd.h>
+
+namespace {
+
+constexpr int64_t kSecond = 1'000'000'000;
+
+int64_t now_ns(int clock = CLOCK_MONOTONIC) {
+    timespec time;
+    clock_gettime(clock, &time);
+    return time.tv_sec * kSecond + time.tv_nsec;
+}
+timespec to_timespec(int64_t ns) { return {ns / kSecond, ns % kSecond}; }
+
+long sleep_call(int clock, int flags, const timespec* request, timespec* rest = nullptr) {
+    return syscall(SYS_clock_nanosleep, clock, flags, request, rest);
+}
+
+volatile int handled;
+void count(int) { handled = handled + 1; }
+
+void interrupt_after_us(int microseconds) {
+    struct sigaction action = {};
+    action.sa_handler = count;
+    sigaction(SIGALRM, &action, nullptr);
+    itimerval value = {};
+    value.it_value.tv_usec = microseconds;
+    setitimer(ITIMER_REAL, &value, nullptr);
+}
+
+TEST(TimeSleep, SleepsAtLeastSoLong) {
+    for (int64_t ns : {int64_t{0}, int64_t{1}, int64_t{100'000}, int64_t{15'000'000}}) {
+        const timespec request = to_timespec(ns);
+        const int64_t start = now_ns();
+        ASSERT_EQ(0, nanosleep(&request, nullptr));
+        const int64_t slept = now_ns() - start;
+        EXPECT_GE(slept, ns);
+        EXPECT_LT(slept, ns + kSecond);
+    }
+}
+
+TEST(TimeSleep, AbsoluteTimes) {
+    for (int clock : {CLOCK_MONOTONIC, CLOCK_REALTIME, CLOCK_BOOTTIME, CLOCK_TAI}) {
+        const int64_t target = now_ns(clock) + 5'000'000;
+        const timespec moment = to_timespec(target);
+        EXPECT_EQ(0, sleep_call(clock, TIMER_ABSTIME, &moment)) << clock;
+        EXPECT_GE(now_ns(clock), target) << clock;
+    }
+    const timespec past = {0, 1};
+    EXPECT_EQ(0, sleep_call(CLOCK_MONOTONIC, TIMER_ABSTIME, &past));
+    EXPECT_EQ(0, sleep_call(CLOCK_REALTIME, TIMER_ABSTIME, &past));
+}
+
+TEST(TimeSleep, RefusesBadArguments) {
+    const timespec negative = {-1, 0}, too_many = {0, kSecond}, minus = {0, -1}, good = {0, 1};
+    for (const timespec* request : {&negative, &too_many, &minus}) {
+        EXPECT_EQ(-1, nanosleep(request, nullptr));
+        EXPECT_EQ(EINVAL, errno);
+        EXPECT_EQ(-1, sleep_call(CLOCK_MONOTONIC, TIMER_ABSTIME, request));
+        EXPECT_EQ(EINVAL, errno);
+    }
+    EXPECT_EQ(-1, syscall(SYS_nanosleep, 8, nullptr));
+    EXPECT_EQ(EFAULT, errno);
+    EXPECT_EQ(-1, sleep_call(99, 0, &good));
+    EXPECT_EQ(EINVAL, errno);
+    for (int clock : {CLOCK_THREAD_CPUTIME_ID, CLOCK_MONOTONIC_RAW, CLOCK_MONOTONIC_COARSE, CLOCK_REALTIME_COARSE}) {
+        EXPECT_EQ(-1, sleep_call(clock, 0, &good));
+        EXPECT_EQ(EOPNOTSUPP, errno);
+    }
+}
+
+TEST(TimeSleep, InterruptedTellsTheRest) {
+    interrupt_after_us(20'000);
+    const timespec request = {10, 0};
+    timespec rest = {};
+    EXPECT_EQ(-1, nanosleep(&request, &rest));
+    EXPECT_EQ(EINTR, errno);
+    EXPECT_EQ(9, rest.tv_sec);
+
+    interrupt_after_us(20'000);
+    EXPECT_EQ(-1, syscall(SYS_nanosleep, &request, 8)) << "the rest cannot be written";
+    EXPECT_EQ(EFAULT, errno);
+}
+
+TEST(TimeSleep, InterruptedAbsoluteLeavesTheRestAlone) {
+    interrupt_after_us(20'000);
+    const timespec moment = to_timespec(now_ns() + 10 * kSecond);
+    timespec rest = {77, 77};
+    EXPECT_EQ(-1, sleep_call(CLOCK_MONOTONIC, TIMER_ABSTIME, &moment, &rest));
+    EXPECT_EQ(EINTR, errno);
+    EXPECT_EQ(77, rest.tv_sec);
+}
+
+TEST(TimeSleep, RestartWithoutASleepIsEintr) {
+    interrupt_after_us(20'000);
+    pause();
+    EXPECT_EQ(-1, syscall(SYS_restart_syscall));
+    EXPECT_EQ(EINTR, errno);
+}
+
+}  // namespace
