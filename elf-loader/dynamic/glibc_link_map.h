@@ -84,7 +84,7 @@ struct LinkMap {
     uint32_t l_find_object_processed : 1;
     bool l_nodelete_active;
     bool l_nodelete_pending;
-    uint8_t l_property;
+    uint8_t l_property : 2;
     uint32_t l_x86_feature_1_and;
     uint32_t l_x86_isa_1_needed;
     uint32_t l_1_needed;
@@ -135,7 +135,6 @@ struct LinkMap {
 static_assert(offsetof(LinkMap, l_phdr) == 704);
 static_assert(offsetof(LinkMap, l_direct_opencount) == 816);
 static_assert(offsetof(LinkMap, l_nodelete_active) == 823);
-static_assert(offsetof(LinkMap, l_property) == 825);
 static_assert(offsetof(LinkMap, l_rpath_dirs) == 840);
 static_assert(offsetof(LinkMap, l_scope_mem) == 904);
 static_assert(offsetof(LinkMap, l_initfini) == 1000);
