@@ -17,8 +17,6 @@ static_assert(sizeof(TrapFrame) == TRAP_FRAME_SIZE);
 
 extern "C" {
 
-extern const SyscallThunk kSyscallThunks[abi::kSyscallCount];
-
 // The table in force, read by entry.S.
 const SyscallThunk* dispatch_table = kSyscallThunks;
 

@@ -69,7 +69,7 @@ def _lines(path):
 def read_types(path):
     types = {}
     for where, line in _lines(path):
-        match = re.fullmatch(r"(\w+)\s+(\S+(?: \S+)*)\s+([\w:]+)", line)
+        match = re.fullmatch(r"(\w+)\s+(\S+(?: \S+)*)\s+(\S+)", line)
         if not match:
             raise TableError(f"{where}: expected: name, C++ type, printer")
         if match[1] in types:

@@ -11,8 +11,10 @@ namespace coracle {
 
 using abi::kSyscallCount;
 
-// C ABI. Takes the six argument registers as they are, returns the value or -errno.
-using SyscallThunk = long (*)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
+// C ABI. Takes the six argument registers as they are and the number, which is for those that
+// serve many calls; returns the value or -errno.
+using SyscallThunk = long (*)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
+                              uint64_t number);
 
 // Indexed by number, never null. Numbers from kSyscallCount on are ENOSYS: the entry's to check.
 extern "C" const SyscallThunk kSyscallThunks[kSyscallCount];
@@ -24,8 +26,9 @@ inline long to_return_value(Result<long> result) {
     return result.ok() ? result.value() : -static_cast<long>(result.error_code());
 }
 
-template <unsigned number, int errno_code>
-long unsupported_call(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t) {
+template <int errno_code>
+long unsupported_call(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
+                      uint64_t number) {
     ++g_unsupported_calls[number];
     return -errno_code;
 }

@@ -19,6 +19,7 @@
 #include "libposix/process/process.h"
 #include "libposix/time/clock.h"
 #include "syscall-table/dispatch.h"
+#include "syscall-table/trace/kernel_trace.h"
 
 extern "C" [[noreturn]] void call_on_stack(uint64_t stack, void (*function)());
 extern "C" [[noreturn]] void enter_application(coracle::TrapFrame* frame);
