@@ -23,13 +23,39 @@ host_syscall:
     .cfi_endproc
     .size host_syscall, . - host_syscall
 
-// Room for the patcher's stubs.
-    .globl coracle_syscall_stubs
-    .hidden coracle_syscall_stubs
-    .type coracle_syscall_stubs, @object
+// Room for the patcher's stubs. Called ones have only their return address on the stack whenever
+// somebody looks at it.
+    .globl coracle_called_stubs
+    .hidden coracle_called_stubs
+    .type coracle_called_stubs, @object
     .balign 16
-coracle_syscall_stubs:
-    .fill 8192, 1, 0xcc
-    .size coracle_syscall_stubs, . - coracle_syscall_stubs
+coracle_called_stubs:
+    .cfi_startproc
+    .fill 10240, 1, 0xcc
+    .cfi_endproc
+    .size coracle_called_stubs, . - coracle_called_stubs
+
+    .globl coracle_jumped_stubs
+    .hidden coracle_jumped_stubs
+    .type coracle_jumped_stubs, @object
+coracle_jumped_stubs:
+    .fill 512, 1, 0xcc
+    .size coracle_jumped_stubs, . - coracle_jumped_stubs
+
+// The C functions of system calls, and their table: {const uint16_t* numbers; uint64_t count}.
+    .section .data.rel.ro, "aw", @progbits
+    .globl coracle_call_slots
+    .hidden coracle_call_slots
+    .type coracle_call_slots, @object
+    .balign 8
+coracle_call_slots:
+    .space 8 * 384
+    .size coracle_call_slots, . - coracle_call_slots
+    .globl coracle_call_table
+    .hidden coracle_call_table
+    .type coracle_call_table, @object
+coracle_call_table:
+    .quad 0, 0
+    .size coracle_call_table, . - coracle_call_table
 
     .section .note.GNU-stack, "", @progbits

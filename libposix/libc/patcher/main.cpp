@@ -1,6 +1,8 @@
 // Makes the libc image from what the linker made: gives it its dynamic symbol table, compact
 // relocations, the tables of elf-loader/image.h, and calls in place of `syscall` instructions.
 //
+// Beside LINKED the linker's map file is expected, LINKED.map.
+//
 //   libc-patcher LINKED IMAGE ALIASES ABSENT LIBRARY...
 //
 // ALIASES is read: old names for what the image has (legacy/aliases.txt). ABSENT is written: the symbols of the libraries that the image does not define, one `name
@@ -117,26 +119,38 @@ void add_relocations(ImageWriter& writer, const std::vector<Relocation>& relocat
     writer.set_dynamic(DT_FLAGS_1, DF_1_NOW | DF_1_NODELETE);
 }
 
-void patch_calls(ElfImage& image, const CodeMap& code, const std::vector<Symbol>& symbols,
-                 const std::vector<image::VariableReference>& variables,
-                 const TlsReferences& tls) {
+Area find_area(const std::vector<Symbol>& symbols, std::string_view name) {
+    const Symbol& symbol = find_symbol(symbols, name);
+    return {symbol.value, symbol.value + symbol.size};
+}
+
+// Patches the image's system calls and tells its start of the slots that they use.
+void patch_calls(ElfImage& image, const CodeMap& code, const ObjectRanges& objects,
+                 const std::vector<Symbol>& symbols, const std::set<uint64_t>& pinned,
+                 RelativePlaces& relative, ImageWriter& writer) {
     // clone's child and vfork's parent return on a stack without the return address that a call
     // would have pushed; debuggers and unwinders know rt_sigreturn's frame by its instructions.
     std::vector<Symbol> kept;
     for (const char* name : {"__clone", "__clone3", "__vfork", "__restore_rt", "host_syscall",
                              "unrelocated_system_call"})
         kept.push_back(find_symbol(symbols, name));
-    std::set<uint64_t> pinned(tls.places.begin(), tls.places.end());
-    for (const image::VariableReference& variable : variables) pinned.insert(variable.place);
-    const Symbol& stubs = find_symbol(symbols, "coracle_syscall_stubs");
-    const StubArea area{stubs.value, stubs.value + stubs.size,
-                        find_symbol(symbols, "coracle_syscall_entry").value};
-    const SyscallReport report = patch_syscalls(image, code, area, kept, pinned);
+    const SyscallAreas areas{find_area(symbols, "coracle_called_stubs"),
+                             find_area(symbols, "coracle_jumped_stubs"),
+                             find_area(symbols, "coracle_call_slots"),
+                             find_symbol(symbols, "coracle_syscall_entry").value};
+    const CallProof proof(code, objects, find_symbol(symbols, "__stack_chk_fail").value);
+    const SyscallReport report = patch_syscalls(image, code, proof, areas, kept, pinned);
     for (const std::string& site : report.unknown)
-        std::cerr << "libc-patcher: the system call in " << site << " keeps its instruction\n";
-    if (!report.unknown.empty()) throw Error("system calls of an unknown shape");
-    std::cout << report.patched << " system calls patched, " << report.kept << " kept, "
-              << report.stub_bytes << " bytes of stubs\n";
+        std::cerr << "libc-patcher: the system call in " << site << " has an unknown shape\n";
+    if (!report.unknown.empty()) throw Error("not all system calls were patched");
+    std::cout << report.c_calls << " system calls as C calls, " << report.entry_calls
+              << " through the entry, " << report.kept << " kept; " << report.stub_bytes
+              << " bytes of stubs\n";
+    for (size_t i = 0; i < report.slot_stubs.size(); ++i)
+        relative.add(areas.slots.start + 8 * i, report.slot_stubs[i]);
+    const Symbol& table = find_symbol(symbols, "coracle_call_table");
+    relative.add(table.value, writer.add_table(report.slot_numbers));
+    image.write(table.value + 8, uint64_t{report.slot_numbers.size()});
 }
 
 // `index` counts the 8-byte fields of image::Tables.
@@ -160,9 +174,11 @@ void make_image(const std::string& linked, const std::string& output, const std:
     RelativePlaces relative(image, dynamic.relative);
     const auto variables =
         find_variable_references(image, code, symbols, exports.found(), dynamic.relative);
-    patch_calls(image, code, symbols, variables, tls);
 
     ImageWriter writer(image);
+    std::set<uint64_t> pinned(tls.places.begin(), tls.places.end());
+    for (const image::VariableReference& variable : variables) pinned.insert(variable.place);
+    patch_calls(image, code, ObjectRanges(linked + ".map"), symbols, pinned, relative, writer);
     const Symbol& tables = find_symbol(symbols, "coracle_image_tables");
     static_assert(offsetof(image::Tables, variable_references) == 0);
     static_assert(offsetof(image::Tables, tls_places) == 32);

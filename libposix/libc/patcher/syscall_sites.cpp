@@ -1,5 +1,7 @@
 #include "libposix/libc/patcher/syscall_sites.h"
 
+#include <sys/syscall.h>
+
 #include <algorithm>
 #include <map>
 
@@ -10,42 +12,109 @@ namespace {
 
 constexpr uint64_t kJumpSize = 5;  // call or jmp with a 32-bit distance
 constexpr uint8_t kCall = 0xe8, kJump = 0xe9;
+constexpr uint64_t kReturnAddress = 8;
 
-enum class StubKind { kCalled, kJumpedTo, kJumpedToWithRedZone };
+// Calls that need the whole register state must use the entry (ProcessPage::call_entries).
+constexpr uint32_t kNeedsRegisters[] = {SYS_clone,  SYS_fork,         SYS_vfork, SYS_execve,
+                                        SYS_execveat, SYS_rt_sigreturn, SYS_clone3};
+
+// How a site enters the kernel.
+struct Entry {
+    uint64_t pointer;      // The slot or the entry's.
+    bool is_c_call;
+    bool fourth_argument;  // In r10; C functions have it in rcx.
+};
 
 class SyscallPatcher {
   public:
-    SyscallPatcher(ElfImage& image, const CodeMap& code, const StubArea& area,
-                   const std::set<uint64_t>& pinned)
-        : image_(image), code_(code), area_(area), pinned_(pinned), next_stub_(area.start) {}
+    SyscallPatcher(ElfImage& image, const CodeMap& code, const CallProof& proof,
+                   const SyscallAreas& areas, const std::set<uint64_t>& pinned,
+                   SyscallReport& report)
+        : image_(image), code_(code), proof_(proof), areas_(areas), pinned_(pinned),
+          report_(report), next_called_(areas.called_stubs.start),
+          next_jumped_(areas.jumped_stubs.start) {}
 
     // False if the site has no known shape.
     bool patch(size_t index);
-    uint64_t stub_bytes() const { return next_stub_ - area_.start; }
+    uint64_t stub_bytes() const {
+        return next_called_ - areas_.called_stubs.start + next_jumped_ - areas_.jumped_stubs.start;
+    }
 
   private:
-    bool patch_number(size_t index);
-    bool patch_with_code_before(size_t index, StubKind kind);
-    bool patch_with_code_behind(size_t index);
+    bool patch_number(size_t index, const Entry& entry);
+    bool patch_with_code_before(size_t index, const Entry& entry);
+    bool patch_with_code_behind(size_t index, const Entry& entry);
+    bool patch_with_jump(size_t index, bool red_zone);
 
-    bool move(const Instruction& instruction, int64_t pushed, CodeBuffer& code) const;
-    uint64_t add_stub(const CodeBuffer& stub);
-    void write_jump(uint64_t address, uint8_t opcode, uint64_t target, uint64_t end);
+    Entry choose_entry(size_t index);
+    Entry instruction_entry() const { return {areas_.entry, false, false}; }
+    uint64_t slot(uint32_t number);
+    uint64_t number_stub(uint32_t number, const Entry& entry);
+    size_t first_moved(size_t index) const;
     bool is_contiguous(size_t first, size_t last) const;
+    bool move(const Instruction& instruction, uint64_t pushed, CodeBuffer& code) const;
+    uint64_t add_stub(const CodeBuffer& stub, uint64_t& next, const Area& area);
+    void write_jump(uint64_t address, uint8_t opcode, uint64_t target, uint64_t end);
+    void fill(uint64_t start, uint64_t end);
 
     ElfImage& image_;
     const CodeMap& code_;
-    const StubArea& area_;
+    const CallProof& proof_;
+    const SyscallAreas& areas_;
     const std::set<uint64_t>& pinned_;
-    uint64_t next_stub_;
-    std::map<uint32_t, uint64_t> number_stubs_;
+    SyscallReport& report_;
+    uint64_t next_called_, next_jumped_;
+    std::map<uint32_t, uint64_t> slots_;
+    std::map<std::pair<uint32_t, uint64_t>, uint64_t> number_stubs_;  // (number, pointer)
 };
+
+void append_jump_into_kernel(CodeBuffer& code, const Entry& entry) {
+    if (entry.is_c_call && entry.fourth_argument) code.bytes({0x4c, 0x89, 0xd1});  // mov %r10,%rcx
+    code.jump_through(entry.pointer);
+}
 
 bool SyscallPatcher::patch(size_t index) {
     if (uses_red_zone(code_, code_.instructions()[index].address))
-        return patch_with_code_before(index, StubKind::kJumpedToWithRedZone);
-    return patch_number(index) || patch_with_code_before(index, StubKind::kCalled) ||
-           patch_with_code_before(index, StubKind::kJumpedTo) || patch_with_code_behind(index);
+        return patch_with_jump(index, true);
+    const Entry entry = choose_entry(index);
+    if (patch_number(index, entry) || patch_with_code_before(index, entry) ||
+        patch_with_code_behind(index, entry)) {
+        ++(entry.is_c_call ? report_.c_calls : report_.entry_calls);
+        return true;
+    }
+    return patch_with_jump(index, false);
+}
+
+Entry SyscallPatcher::choose_entry(size_t index) {
+    const auto number = proof_.number(index);
+    if (!number || std::ranges::find(kNeedsRegisters, *number) != std::end(kNeedsRegisters) ||
+        !proof_.registers_are_dead(index))
+        return instruction_entry();
+    return {slot(*number), true, proof_.may_have_fourth_argument(index)};
+}
+
+uint64_t SyscallPatcher::slot(uint32_t number) {
+    const auto [entry, is_new] = slots_.emplace(number, areas_.slots.start + 8 * slots_.size());
+    if (is_new) {
+        if (entry->second + 8 > areas_.slots.end) throw Error("too few slots for system calls");
+        report_.slot_numbers.push_back(static_cast<uint16_t>(number));
+        report_.slot_stubs.push_back(number_stub(number, instruction_entry()));
+    }
+    return entry->second;
+}
+
+uint64_t SyscallPatcher::number_stub(uint32_t number, const Entry& entry) {
+    const auto [stub, is_new] = number_stubs_.emplace(std::pair(number, entry.pointer), 0);
+    if (is_new) {
+        CodeBuffer code(next_called_);
+        if (!entry.is_c_call) {
+            code.bytes({0xb8});  // mov $number,%eax
+            code.word(number);
+        }
+        append_jump_into_kernel(code, entry);
+        stub->second = add_stub(code, next_called_, areas_.called_stubs);
+    }
+    return stub->second;
 }
 
 // Instructions side by side, to none of which but the first a jump leads.
@@ -58,96 +127,108 @@ bool SyscallPatcher::is_contiguous(size_t first, size_t last) const {
     return true;
 }
 
-bool SyscallPatcher::patch_number(size_t index) {
+bool SyscallPatcher::patch_number(size_t index, const Entry& entry) {
     const Instruction& site = code_.instructions()[index];
     if (index == 0 || !is_contiguous(index - 1, index)) return false;
     const Instruction& load = code_.instructions()[index - 1];
     if (load.length != 5 || image_.read<uint8_t>(load.address) != 0xb8) return false;
-    const auto number = image_.read<uint32_t>(load.address + 1);
-    const auto [stub, is_new] = number_stubs_.emplace(number, 0);
-    if (is_new) {
-        CodeBuffer code(next_stub_);
-        code.bytes({0xb8});
-        code.word(number);
-        code.jump_through(area_.entry);
-        stub->second = add_stub(code);
+    if (entry.is_c_call && !entry.fourth_argument) {
+        CodeBuffer code(load.address);
+        code.call_through(entry.pointer);
+        std::ranges::copy(code.contents(), image_.at(load.address, code.contents().size()));
+        fill(load.address + code.contents().size(), site.end());
+    } else {
+        const auto number = image_.read<uint32_t>(load.address + 1);
+        write_jump(load.address, kCall, number_stub(number, entry), site.end());
     }
-    write_jump(load.address, kCall, stub->second, site.end());
     return true;
 }
 
-bool SyscallPatcher::patch_with_code_before(size_t index, StubKind kind) {
+// The site and enough instructions before it for a jump.
+size_t SyscallPatcher::first_moved(size_t index) const {
     const auto& instructions = code_.instructions();
-    const Instruction& site = instructions[index];
     size_t first = index;
-    while (site.end() - instructions[first].address < kJumpSize) {
-        if (first == 0) return false;
+    while (first > 0 && instructions[index].end() - instructions[first].address < kJumpSize)
         --first;
-    }
+    return first;
+}
+
+bool SyscallPatcher::patch_with_code_before(size_t index, const Entry& entry) {
+    const auto& instructions = code_.instructions();
+    const size_t first = first_moved(index);
     if (!is_contiguous(first, index)) return false;
-    CodeBuffer code(next_stub_);
-    const int64_t pushed = kind == StubKind::kCalled ? 8 : 0;  // The return address.
+    CodeBuffer code(next_called_);
     for (size_t i = first; i < index; ++i)
-        if (!move(instructions[i], pushed, code)) return false;
-    switch (kind) {
-        case StubKind::kCalled:
-            code.jump_through(area_.entry);
-            break;
-        case StubKind::kJumpedTo:
-            code.call_through(area_.entry);
-            code.jump(site.end());
-            break;
-        case StubKind::kJumpedToWithRedZone:
-            code.bytes({0x48, 0x8d, 0x64, 0x24, 0x80});           // lea -128(%rsp),%rsp
-            code.call_through(area_.entry);
-            code.bytes({0x48, 0x8d, 0xa4, 0x24, 0x80, 0, 0, 0});  // lea 128(%rsp),%rsp
-            code.jump(site.end());
-            break;
-    }
-    write_jump(instructions[first].address, kind == StubKind::kCalled ? kCall : kJump,
-               add_stub(code), site.end());
+        if (!move(instructions[i], kReturnAddress, code)) return false;
+    append_jump_into_kernel(code, entry);
+    write_jump(instructions[first].address, kCall,
+               add_stub(code, next_called_, areas_.called_stubs), instructions[index].end());
     return true;
 }
 
-bool SyscallPatcher::patch_with_code_behind(size_t index) {
+bool SyscallPatcher::patch_with_code_behind(size_t index, const Entry& entry) {
     const auto& instructions = code_.instructions();
     const Instruction& site = instructions[index];
     size_t last = index;
     while (instructions[last].end() - site.address < kJumpSize)
         if (++last == instructions.size()) return false;
     if (!is_contiguous(index, last)) return false;
-    CodeBuffer code(next_stub_);
-    code.call_through(area_.entry);
+    CodeBuffer code(next_called_);
+    if (entry.is_c_call && entry.fourth_argument) code.bytes({0x4c, 0x89, 0xd1});
+    code.call_through(entry.pointer);
     for (size_t i = index + 1; i <= last; ++i)
-        if (!move(instructions[i], 0, code)) return false;
-    code.jump(instructions[last].end());
-    write_jump(site.address, kJump, add_stub(code), instructions[last].end());
+        if (!move(instructions[i], kReturnAddress, code)) return false;
+    code.bytes({0xc3});
+    write_jump(site.address, kCall, add_stub(code, next_called_, areas_.called_stubs),
+               instructions[last].end());
     return true;
 }
 
-bool SyscallPatcher::move(const Instruction& instruction, int64_t pushed,
+bool SyscallPatcher::patch_with_jump(size_t index, bool red_zone) {
+    const auto& instructions = code_.instructions();
+    const Instruction& site = instructions[index];
+    const size_t first = first_moved(index);
+    if (!is_contiguous(first, index)) return false;
+    CodeBuffer code(next_jumped_);
+    for (size_t i = first; i < index; ++i)
+        if (!move(instructions[i], 0, code)) return false;
+    if (red_zone) code.bytes({0x48, 0x8d, 0x64, 0x24, 0x80});           // lea -128(%rsp),%rsp
+    code.call_through(areas_.entry);
+    if (red_zone) code.bytes({0x48, 0x8d, 0xa4, 0x24, 0x80, 0, 0, 0});  // lea 128(%rsp),%rsp
+    code.jump(site.end());
+    write_jump(instructions[first].address, kJump,
+               add_stub(code, next_jumped_, areas_.jumped_stubs), site.end());
+    ++report_.entry_calls;
+    return true;
+}
+
+bool SyscallPatcher::move(const Instruction& instruction, uint64_t pushed,
                           CodeBuffer& code) const {
     const auto place = pinned_.lower_bound(instruction.address);
     if (place != pinned_.end() && *place < instruction.end()) return false;
-    return code.move(code_.decode(instruction), instruction.address, pushed);
+    return code.move(code_.decode(instruction), instruction.address,
+                     static_cast<int64_t>(pushed));
 }
 
-uint64_t SyscallPatcher::add_stub(const CodeBuffer& stub) {
-    const uint64_t address = next_stub_;
+uint64_t SyscallPatcher::add_stub(const CodeBuffer& stub, uint64_t& next, const Area& area) {
+    const uint64_t address = next;
     const auto& bytes = stub.contents();
-    if (address + bytes.size() > area_.end) throw Error("too little room for system-call stubs");
-    std::copy(bytes.begin(), bytes.end(), image_.at(address, bytes.size()));
-    next_stub_ += bytes.size();
+    if (address + bytes.size() > area.end) throw Error("too little room for system-call stubs");
+    std::ranges::copy(bytes, image_.at(address, bytes.size()));
+    next += bytes.size();
     return address;
 }
 
 void SyscallPatcher::write_jump(uint64_t address, uint8_t opcode, uint64_t target, uint64_t end) {
     image_.write(address, opcode);
     image_.write(address + 1, static_cast<int32_t>(target - (address + kJumpSize)));
-    // One instruction, however long: 66 prefixes before a nop.
-    const uint64_t rest = end - address - kJumpSize;
-    for (uint64_t i = 0; i < rest; ++i)
-        image_.write<uint8_t>(address + kJumpSize + i, i + 1 == rest ? 0x90 : 0x66);
+    fill(address + kJumpSize, end);
+}
+
+// One instruction, however long: 66 prefixes before a nop.
+void SyscallPatcher::fill(uint64_t start, uint64_t end) {
+    for (uint64_t address = start; address < end; ++address)
+        image_.write<uint8_t>(address, address + 1 == end ? 0x90 : 0x66);
 }
 
 // Some assembler functions do not tell their size.
@@ -161,10 +242,11 @@ bool is_in(const std::vector<Symbol>& functions, uint64_t address) {
 
 }  // namespace
 
-SyscallReport patch_syscalls(ElfImage& image, const CodeMap& code, const StubArea& area,
-                             const std::vector<Symbol>& kept, const std::set<uint64_t>& pinned) {
-    SyscallPatcher patcher(image, code, area, pinned);
+SyscallReport patch_syscalls(ElfImage& image, const CodeMap& code, const CallProof& proof,
+                             const SyscallAreas& areas, const std::vector<Symbol>& kept,
+                             const std::set<uint64_t>& pinned) {
     SyscallReport report;
+    SyscallPatcher patcher(image, code, proof, areas, pinned, report);
     const auto& instructions = code.instructions();
     for (size_t i = 0; i < instructions.size(); ++i) {
         const uint64_t address = instructions[i].address;
@@ -172,9 +254,7 @@ SyscallReport patch_syscalls(ElfImage& image, const CodeMap& code, const StubAre
         const Symbol* function = code.function_at(address);
         if (is_in(kept, address)) {
             ++report.kept;
-        } else if (patcher.patch(i)) {
-            ++report.patched;
-        } else {
+        } else if (!patcher.patch(i)) {
             report.unknown.push_back((function != nullptr ? function->name : "?") + " at " +
                                      std::to_string(address));
         }

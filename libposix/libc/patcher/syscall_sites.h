@@ -1,43 +1,56 @@
-// Replaces `syscall` instructions in the image by calls of the kernel's entry, which keeps the
-// same registers as the instruction does (ProcessPage::syscall_entry).
+// Replaces `syscall` instructions in the image by calls of the kernel. A call goes to
+//   - the C function of the system call, through a slot that the image's start fills from
+//     ProcessPage::call_entries, where call_proof.h shows that nobody can tell the difference;
+//   - else ProcessPage::syscall_entry, which keeps the registers that the instruction keeps.
 //
-// Five shapes, by what stands around the instruction; none is used where a jump could lead into
-// the replaced bytes:
-//   mov $nr,%eax; syscall      call stub(nr); nop       stub: mov $nr,%eax; jmp *entry
-//   A; B; syscall              call stub; nop...        stub: A; B; jmp *entry
-//   same, A or B copies %rsp   jmp stub                 stub: A; B; call *entry; jmp back
-//   red zone in use            jmp stub                 stub: A; B; lea -128(%rsp),%rsp;
-//                                                             call *entry; lea 128(%rsp),%rsp;
-//                                                             jmp back
-//   syscall; A; B              jmp stub                 stub: call *entry; A; B; jmp back
-// With the first two the kernel sees the site as its caller, so that unwinding through a call that
-// a signal interrupted finds the function's own unwind information.
+// The shapes, by what stands around the instruction; none is used where a jump could lead into the
+// replaced bytes ("enter" stands for a jump through the slot or the entry):
+//   mov $nr,%eax; syscall    call *slot                  at most three arguments
+//   mov $nr,%eax; syscall    call stub                   stub: mov $nr,%eax; enter
+//   A; B; syscall            call stub                   stub: A; B; enter
+//   syscall; A; B            call stub                   stub: call enter; A; B; ret
+//   A; B; syscall            jmp stub                    stub: A; B; call enter; jmp back
+// The last is for code that copies the stack pointer, and for functions that have data below it
+// (the red zone, which the stub steps over).
+//
+// Called stubs have no frame of their own, so that one rule tells unwinders how to leave them:
+// cancellation unwinds through calls that a signal interrupts. Stubs of the last shape have none.
 #pragma once
 
 #include <set>
 #include <string>
 #include <vector>
 
-#include "libposix/libc/patcher/code_map.h"
+#include "libposix/libc/patcher/call_proof.h"
 
 namespace coracle::patcher {
 
-struct StubArea {
+struct Area {
     uint64_t start;
     uint64_t end;
-    uint64_t entry;  // Where the entry's address is.
+};
+
+struct SyscallAreas {
+    Area called_stubs;
+    Area jumped_stubs;
+    Area slots;      // 8 bytes each
+    uint64_t entry;  // Where the address of syscall_entry is.
 };
 
 struct SyscallReport {
-    size_t patched = 0;
+    size_t c_calls = 0;
+    size_t entry_calls = 0;
     size_t kept = 0;                   // In functions that must use the instruction.
     std::vector<std::string> unknown;  // Functions with sites of no known shape.
     uint64_t stub_bytes = 0;
+    std::vector<uint16_t> slot_numbers;      // The system call of each slot.
+    std::vector<uint64_t> slot_stubs;  // What each slot calls without the process page.
 };
 
 // `kept` are the functions whose `syscall` instructions stay, `pinned` places in instructions that
 // must not move, because the dynamic linker knows them.
-SyscallReport patch_syscalls(ElfImage& image, const CodeMap& code, const StubArea& area,
-                             const std::vector<Symbol>& kept, const std::set<uint64_t>& pinned);
+SyscallReport patch_syscalls(ElfImage& image, const CodeMap& code, const CallProof& proof,
+                             const SyscallAreas& areas, const std::vector<Symbol>& kept,
+                             const std::set<uint64_t>& pinned);
 
 }  // namespace coracle::patcher
