@@ -33,3 +33,16 @@ real_program(/usr/bin/openssl dgst -sha512 /etc/passwd)
 real_program(/usr/bin/ffmpeg -version)
 real_program(/usr/bin/bc --version)
 real_program(/usr/bin/gdb --batch -ex "print 6 * 7")
+
+# Allocators that are loaded before the program's libraries.
+set(script "import ctypes, json, threading
+threads = [threading.Thread(target=lambda: [bytes(n) for n in range(5000)]) for _ in range(8)]
+[t.start() for t in threads]
+[t.join() for t in threads]
+print(len(json.dumps([str(n) for n in range(100000)])))")
+foreach(allocator libjemalloc.so.2 libtcmalloc_minimal.so.4)
+    if(EXISTS /usr/lib/x86_64-linux-gnu/${allocator})
+        loader_test(real 0 NAME real.${allocator} PROGRAM /usr/bin/python3.11
+            ENVIRONMENT LD_PRELOAD=/usr/lib/x86_64-linux-gnu/${allocator} ARGUMENTS -c "${script}")
+    endif()
+endforeach()
