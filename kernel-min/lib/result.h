@@ -89,7 +89,8 @@ class [[nodiscard]] Result<void> {
     int error_;
 };
 
-// The value of a Result, or return its error from the enclosing function.
+// The value of a Result, or return its error from the enclosing function. Not inside the braces of
+// an initialiser: g++ 12 does not destroy the members before it when it returns.
 #define TRY(expression)                                    \
     ({                                                     \
         auto&& try_result_ = (expression);                 \

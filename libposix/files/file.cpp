@@ -76,7 +76,8 @@ Result<RefPtr<Inode>> make_anonymous_inode(uint32_t mode) {
 }
 
 Result<Path> make_anonymous_path(std::string_view name, RefPtr<Inode> inode) {
-    return Path{nullptr, TRY(Dentry::create(nullptr, name, std::move(inode)))};
+    RefPtr<Dentry> dentry = TRY(Dentry::create(nullptr, name, std::move(inode)));
+    return Path{nullptr, std::move(dentry)};
 }
 
 void fill_stat(const Inode& inode, struct ::stat& to) {

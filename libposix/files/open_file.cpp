@@ -151,8 +151,9 @@ Result<Path> create_last(const PathWalker& walker, const Credentials& who, NewIn
         }
     }
     RefPtr<Inode> inode = TRY(directory.create(walker.last_name(), what));
-    return Path{parent.mount,
-                TRY(DentryCache::add(parent.dentry, walker.last_name(), std::move(inode)))};
+    RefPtr<Dentry> dentry =
+        TRY(DentryCache::add(parent.dentry, walker.last_name(), std::move(inode)));
+    return Path{parent.mount, std::move(dentry)};
 }
 
 Result<RefPtr<File>> Inode::open(const Path& path, uint32_t flags) {

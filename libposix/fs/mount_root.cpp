@@ -37,7 +37,8 @@ Result<Path> make_directory(std::string_view name, uint32_t mode) {
     const Path& parent = walker.directory();
     RefPtr<Inode> inode =
         TRY(parent.inode().create(walker.last_name(), NewInode{.mode = S_IFDIR | mode}));
-    return Path{parent.mount, TRY(DentryCache::add(parent.dentry, walker.last_name(), inode))};
+    RefPtr<Dentry> dentry = TRY(DentryCache::add(parent.dentry, walker.last_name(), inode));
+    return Path{parent.mount, std::move(dentry)};
 }
 
 Result<void> mount_at(std::string_view name, RefPtr<Inode> root_inode, uint64_t flags) {

@@ -117,7 +117,8 @@ Result<Path> PathWalker::look_up(Last kind, std::string_view component) {
             break;
     }
     if (component.size() > kMaxName) return Error(ENAMETOOLONG);
-    return cross_mounts({current_.mount, TRY(DentryCache::lookup(current_.dentry, component))});
+    RefPtr<Dentry> dentry = TRY(DentryCache::lookup(current_.dentry, component));
+    return cross_mounts({current_.mount, std::move(dentry)});
 }
 
 Result<Path> PathWalker::parent_of(Path place) {
@@ -148,7 +149,8 @@ Result<Path> PathWalker::cross_mounts(Path path) {
 
 Result<PathWalker::Link> PathWalker::enter_link(const Path& path) {
     if (++symlinks_ > kMaxSymlinks || (flags_ & kNoSymlinks)) return Error(ELOOP);
-    Link link{path.dentry->inode_ref(), TRY(path.inode().read_link())};
+    LinkTarget target = TRY(path.inode().read_link());
+    Link link{path.dentry->inode_ref(), std::move(target)};
     if (link.target.jump) {
         if (flags_ & kNoMagicLinks) return Error(ELOOP);
         if (flags_ & (kBeneath | kInRoot)) return Error(EXDEV);

@@ -31,8 +31,8 @@ Result<std::unique_ptr<TmpfsInode::Xattr>> TmpfsInode::make_xattr(std::string_vi
     xattr->value_size = size;
     xattr->text.reset(new (std::nothrow) char[xattr->name_size + size]);
     if (!xattr->text) return Error(ENOMEM);
-    memcpy(xattr->text.get(), prefix.data(), prefix.size());
-    memcpy(xattr->text.get() + prefix.size(), suffix.data(), suffix.size());
+    prefix.copy(xattr->text.get(), prefix.size());
+    suffix.copy(xattr->text.get() + prefix.size(), suffix.size());
     if (size != 0) memcpy(xattr->text.get() + xattr->name_size, value, size);
     return xattr;
 }
