@@ -1,6 +1,4 @@
 // The host program: parses the command line and hands over to the commands in cli/.
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 
 #include "tools/cli/commands.h"
@@ -8,15 +6,6 @@
 #include "tools/support/say.h"
 
 namespace coracle {
-
-std::string build_file(const std::string& name) {
-    char path[PATH_MAX];
-    ssize_t size = readlink("/proc/self/exe", path, sizeof(path));
-    std::string program(path, size > 0 ? static_cast<size_t>(size) : 0);
-    // BUILD/tools/coracle -> BUILD
-    return parent_path(parent_path(program)) + "/" + name;
-}
-
 namespace {
 
 int main_command(int argc, char** argv) {

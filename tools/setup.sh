@@ -42,6 +42,9 @@ need_packages() {
 # build_targets TARGET...: configures when there is no build yet, and builds what is stale.
 build_targets() {
     mkdir -p "$build"
+    if [ ! -f "$build/build.ninja" ] && [ -t 2 ]; then
+        echo "coracle: building for the first time; this takes a few minutes" >&2
+    fi
     exec 9>"$build/.lock"
     flock 9
     if ! build_locked "$@" >"$build/build.log" 2>&1 </dev/null; then
@@ -55,9 +58,6 @@ build_targets() {
 }
 
 build_locked() {
-    if [ ! -f "$build/build.ninja" ]; then
-        [ -t 2 ] && echo "coracle: building for the first time; this takes a few minutes" >/dev/tty
-        cmake --preset release || return
-    fi
+    [ -f "$build/build.ninja" ] || cmake --preset release || return
     ninja -C "$build" "$@"
 }

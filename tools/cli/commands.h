@@ -16,7 +16,4 @@ struct CheckOptions {
 };
 int check_command(const CheckOptions& options);
 
-// A file of the build beside this program, such as "kernel-min/coracle-kernel.elf".
-std::string build_file(const std::string& name);
-
 }  // namespace coracle

@@ -6,6 +6,7 @@
 
 #include "tools/cli/commands.h"
 #include "tools/image/image_cache.h"
+#include "tools/support/build_files.h"
 #include "tools/support/error.h"
 #include "tools/support/say.h"
 #include "tools/vm/accelerator.h"

@@ -50,15 +50,18 @@ void add_run_options(CLI::App& app, RunArguments& arguments) {
     app.add_option("-e,--env", arguments.environment,
                    "Environment: NAME=VALUE, or NAME for the host's value")
         ->expected(1)
+        ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     app.add_option("--env-file", arguments.environment_files, "A file of -e lines")
         ->expected(1)
+        ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     app.add_option("-w,--workdir", arguments.folder, "Working directory in the guest (default /)");
     app.add_option("-v,--volume", arguments.volumes,
                    "HOST[:GUEST][:ro]: a folder or file of the host; it is copied when the VM "
                    "starts, and changes stay in the VM")
         ->expected(1)
+        ->allow_extra_args(false)
         ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
     app.add_option("--rootfs", arguments.rootfs, "A folder to be the whole root file system");
     app.add_option("--hostname", arguments.hostname, "The guest's name (default coracle)");

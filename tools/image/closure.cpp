@@ -143,9 +143,9 @@ Closure find_closure(const Tree& tree, const std::string& program, const Closure
         return folders;
     };
     rpaths.push_back(own_rpath(closure.objects[0]));
-    std::set<std::string> seen;  // Names that were asked for, and canonical paths.
+    std::set<std::string> asked, loaded;  // Names; canonical paths.
     auto load = [&](const std::string& name, size_t user) {
-        if (!seen.insert(name).second) return;
+        if (!asked.insert(name).second) return;
         if (options.builtin_libc && !musl && is_builtin_library(name)) return;
         if (musl && name.starts_with("libc.")) return;  // Its loader is its libc.
         std::string path = finder.find(name, closure.objects[user], rpaths[user]);
@@ -154,7 +154,7 @@ Closure find_closure(const Tree& tree, const std::string& program, const Closure
             return;
         }
         std::string canonical = tree.resolve(path).path;
-        if (!seen.insert(canonical).second) return;
+        if (!loaded.insert(canonical).second) return;
         auto elf = ElfFile::read(tree.host(canonical));
         if (!elf) return;
         closure.objects.push_back({path, std::move(*elf)});

@@ -1,0 +1,182 @@
+// Frames, QEMU's command line, options, and the choice of the accelerator.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <CLI/CLI.hpp>
+
+#include "tools/cli/run_options.h"
+#include "tools/support/error.h"
+#include "tools/tests/temporary_folder.h"
+#include "tools/vm/accelerator.h"
+#include "tools/vm/frame.h"
+#include "tools/vm/relay.h"
+
+namespace coracle {
+namespace {
+
+using channel::FrameType;
+using testing::Contains;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Pair;
+
+TEST(Frames, ComeOutAsTheyWentIn) {
+    std::string bytes;
+    append_frame(bytes, FrameType::kStdoutData, "hello");
+    append_frame(bytes, FrameType::kStdinEnd, "");
+    append_frame_u32(bytes, FrameType::kExit, 0x8b);
+    append_frame(bytes, FrameType::kStderrData, std::string(channel::kMaxPayload, '\0'));
+    for (size_t step : {size_t{1}, size_t{7}, bytes.size()}) {
+        FrameReader reader;
+        std::vector<Frame> frames;
+        for (size_t at = 0; at < bytes.size(); at += step) {
+            reader.feed(std::string_view(bytes).substr(at, step));
+            while (auto frame = reader.next()) frames.push_back(std::move(*frame));
+        }
+        ASSERT_EQ(frames.size(), 4u);
+        EXPECT_EQ(frames[0].payload, "hello");
+        EXPECT_EQ(frames[1].type, FrameType::kStdinEnd);
+        EXPECT_EQ(frame_u32(frames[2]), 0x8bu);
+        EXPECT_EQ(frames[3].payload.size(), channel::kMaxPayload);
+        EXPECT_EQ(reader.buffered(), 0u);
+    }
+}
+
+TEST(Frames, RefuseWhatCannotBe) {
+    FrameReader reader;
+    reader.feed(std::string(16, '\xff'));
+    EXPECT_THROW(reader.next(), ProtocolError);
+    EXPECT_THROW(frame_u32({FrameType::kExit, "abc"}), ProtocolError);
+}
+
+TEST(ExitStatus, AsAShellSaysIt) {
+    EXPECT_EQ(exit_status_of(0), 0);
+    EXPECT_EQ(exit_status_of(0xff00), 255);
+    EXPECT_EQ(exit_status_of(9), 137);
+    EXPECT_EQ(exit_status_of(11 | 0x80), 139);
+}
+
+TEST(ShellQuote, QuotesOnlyWhatNeedsIt) {
+    EXPECT_EQ(shell_quote({"a-b=c", "d e", "it's", ""}), "a-b=c 'd e' 'it'\\''s' ''");
+}
+
+TEST(QemuCommand, DiffersByMachine) {
+    VmSettings settings;
+    settings.kernel = "/k";
+    settings.root_image = "/r";
+    std::string microvm = shell_quote(qemu_command(settings));
+    EXPECT_THAT(microvm, HasSubstr("virtio-serial-device,max_ports=1"));
+    EXPECT_THAT(microvm, HasSubstr("-m 262144k"));
+    EXPECT_THAT(microvm, HasSubstr("-initrd /r"));
+    EXPECT_THAT(microvm, testing::Not(HasSubstr("-gdb")));
+    settings.machine = Machine::kQ35;
+    settings.gdb_port = 4321;
+    std::string q35 = shell_quote(qemu_command(settings));
+    EXPECT_THAT(q35, HasSubstr("virtio-serial-pci,disable-legacy=on"));
+    EXPECT_THAT(q35, HasSubstr("-gdb tcp:127.0.0.1:4321 -S"));
+}
+
+TEST(Accelerator, KvmNeedsTheDeviceAndTheCpu) {
+    TemporaryFolder made;
+    AcceleratorFacts facts;
+    facts.kvm_device = made.file("/kvm", "");
+    facts.cpu_info = made.file("/vmx", "processor: 0\nflags\t\t: fpu vmx sse\n");
+    EXPECT_TRUE(kvm_may_work(facts));
+    facts.cpu_info = made.file("/none", "processor: 0\nflags\t\t: fpu vmxish sse\n");
+    EXPECT_FALSE(kvm_may_work(facts));
+    facts.cpu_info = made.path() + "/vmx";
+    facts.kvm_device = made.path() + "/absent";
+    EXPECT_FALSE(kvm_may_work(facts));
+}
+
+RunOptions parse(std::vector<std::string> words) {
+    CLI::App app;
+    RunArguments arguments;
+    add_run_options(app, arguments);
+    std::reverse(words.begin(), words.end());
+    app.parse(words);
+    return understand(arguments, app.remaining());
+}
+
+TEST(RunOptionsTest, EndAtTheProgram) {
+    RunOptions options = parse({"-m", "512m", "ls", "-l", "-m", "x", "--", "--trace"});
+    EXPECT_EQ(options.memory_bytes, 512u << 20);
+    EXPECT_EQ(options.program, "ls");
+    EXPECT_THAT(options.arguments, ElementsAre("-l", "-m", "x", "--", "--trace"));
+    EXPECT_FALSE(options.trace);
+}
+
+TEST(RunOptionsTest, DockersSpellings) {
+    setenv("CORACLE_TEST_HOST", "host value", 1);
+    unsetenv("CORACLE_TEST_NONE");
+    RunOptions options = parse({"-it", "--rm", "-e", "A=1", "--env=B=x=y", "-e",
+                                "CORACLE_TEST_HOST", "-e", "CORACLE_TEST_NONE", "-eA=2", "-w",
+                                "/tmp", "--hostname=box", "-u", "1000:100", "sh", "-c", "true"});
+    EXPECT_TRUE(options.terminal);
+    EXPECT_THAT(options.environment,
+                ElementsAre(Pair("A", "1"), Pair("B", "x=y"),
+                            Pair("CORACLE_TEST_HOST", "host value"), Pair("A", "2")));
+    EXPECT_EQ(options.folder, "/tmp");
+    EXPECT_EQ(options.identity.uid, 1000u);
+    EXPECT_EQ(options.identity.gid, 100u);
+    auto environment = guest_environment(options);
+    EXPECT_THAT(environment, Contains(Pair("A", "2")));
+    EXPECT_THAT(environment, Contains(Pair("HOSTNAME", "box")));
+    EXPECT_THAT(environment, Contains(Pair("HOME", "/home/user")));
+    EXPECT_EQ(environment.front().first, "PATH");
+}
+
+TEST(RunOptionsTest, ValuesThatMayBeLeftOut) {
+    EXPECT_EQ(parse({"--trace", "ls"}).trace_file, "");
+    EXPECT_TRUE(parse({"--trace", "ls"}).trace);
+    EXPECT_EQ(parse({"--trace=out", "ls"}).trace_file, "out");
+    EXPECT_EQ(parse({"--gdb", "ls"}).gdb_port, 1234);
+    EXPECT_EQ(parse({"--gdb=99", "ls"}).gdb_port, 99);
+    EXPECT_EQ(parse({"ls"}).gdb_port, 0);
+    EXPECT_TRUE(parse({"--libc=own", "ls"}).own_libc);
+    EXPECT_EQ(parse({"--accel=kvm", "ls"}).accelerator, AcceleratorChoice::kKvm);
+    EXPECT_EQ(parse({"--machine=q35", "ls"}).machine, Machine::kQ35);
+}
+
+TEST(RunOptionsTest, EnvironmentFile) {
+    TemporaryFolder made;
+    std::string path = made.file("/env", "# comment\n\nA=from file\n  B=2\n");
+    RunOptions options = parse({"--env-file", path, "-e", "A=given", "ls"});
+    EXPECT_THAT(guest_environment(options), Contains(Pair("A", "given")));
+    EXPECT_THAT(guest_environment(options), Contains(Pair("B", "2")));
+}
+
+TEST(RunOptionsTest, Nonsense) {
+    for (std::vector<std::string> words :
+         std::vector<std::vector<std::string>>{{},
+                                               {"--frobnicate", "ls"},
+                                               {"-m", "much", "ls"},
+                                               {"-m", "1k", "ls"},
+                                               {"-m", "99999999999999999999g", "ls"},
+                                               {"-w", "relative", "ls"},
+                                               {"-u", "me", "ls"},
+                                               {"-v", "/does/not/exist", "ls"},
+                                               {"-v", "/etc:relative", "ls"},
+                                               {"-v", "/etc:/", "ls"},
+                                               {"-v", "/a:/b:/c:/d", "ls"},
+                                               {"--rootfs", "/etc/passwd", "ls"},
+                                               {"--accel=vmware", "ls"},
+                                               {"--libc=some", "ls"},
+                                               {"--gdb=0", "ls"},
+                                               {"-e", "=x", "ls"}}) {
+        EXPECT_THROW(parse(words), CommandError) << testing::PrintToString(words);
+    }
+}
+
+TEST(RunOptionsTest, Volumes) {
+    TemporaryFolder made;
+    made.file("/d/f", "");
+    Volume volume = parse_volume("d:/data:ro", made.path());
+    EXPECT_EQ(volume.host, std::filesystem::canonical(made.path()).string() + "/d");
+    EXPECT_EQ(volume.guest, "/data");
+    EXPECT_TRUE(volume.read_only);
+    EXPECT_EQ(parse_volume(made.path() + "/d", "/").guest, made.path() + "/d");
+}
+
+}  // namespace
+}  // namespace coracle
