@@ -97,7 +97,7 @@ bool open_chunk() {
 
 // Frames that the allocator never owned: the kernel image, the boot module. Not counted.
 bool is_counted(size_t number) {
-    if (number >= next_chunk * kChunkFrames) return false;
+    if (number >= next_chunk * kChunkFrames || number >= frame_count) return false;
     return frames[number].references != 0;
 }
 

@@ -16,7 +16,11 @@ constexpr size_t kHugePageSize = 2 * 1024 * 1024;
 constexpr unsigned kHugePageOrder = 9;
 constexpr unsigned kMaxFrameOrder = 10;  // the largest block is 4 MiB
 
+#ifdef CORACLE_HOST_TEST
+inline uint64_t kDirectMapBase = 0;  // a test's arena stands for physical memory
+#else
 constexpr uint64_t kDirectMapBase = 0xffff888000000000;
+#endif
 template <typename T = void>
 inline T* phys_to_virt(PhysAddr address) {
     return reinterpret_cast<T*>(kDirectMapBase + address);

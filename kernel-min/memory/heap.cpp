@@ -4,7 +4,6 @@
 
 #include <cstdint>
 
-#include "kernel-min/lib/panic.h"
 #include "kernel-min/memory/frames.h"
 
 namespace coracle {
@@ -124,22 +123,3 @@ void kernel_free(void* block) {
 }
 
 }  // namespace coracle
-
-// Kernel code asks with std::nothrow. The throwing forms are there because the language wants
-// them; running out of memory in one is our bug.
-void* operator new(size_t size, const std::nothrow_t&) noexcept {
-    return coracle::kernel_allocate(size);
-}
-void* operator new[](size_t size, const std::nothrow_t&) noexcept {
-    return coracle::kernel_allocate(size);
-}
-void* operator new(size_t size) {
-    void* block = coracle::kernel_allocate(size);
-    if (!block) coracle::panic("out of memory in an allocation that must not fail");
-    return block;
-}
-void* operator new[](size_t size) { return operator new(size); }
-void operator delete(void* block) noexcept { coracle::kernel_free(block); }
-void operator delete[](void* block) noexcept { coracle::kernel_free(block); }
-void operator delete(void* block, size_t) noexcept { coracle::kernel_free(block); }
-void operator delete[](void* block, size_t) noexcept { coracle::kernel_free(block); }

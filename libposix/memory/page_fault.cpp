@@ -1,13 +1,7 @@
-#include "libposix/memory/page_fault.h"
-
+// How a page comes to be there: zeros, the object's page, or a copy.
 #include <cstring>
-#include <string_view>
 
-#include "kernel-min/core/layout.h"
-#include "kernel-min/devices/host_channel.h"
 #include "libposix/memory/address_space.h"
-#include "libposix/process/process.h"
-#include "libposix/signals/signal_delivery.h"
 
 namespace coracle {
 
@@ -16,10 +10,14 @@ namespace {
 constexpr uint64_t kStackGuardGap = 256 * kPageSize;
 constexpr uint64_t kFaultAroundPages = 16;  // as Linux's fault_around_bytes
 
-// What a read of untouched anonymous memory sees until the first write. Lies in the kernel image,
-// so it is not counted and never exclusive.
-alignas(kPageSize) const uint8_t zero_page[kPageSize] = {};
-PhysAddr zero_page_frame() { return reinterpret_cast<uint64_t>(zero_page) - KERNEL_BASE; }
+// What a read of untouched anonymous memory sees until the first write. Our reference keeps it
+// from ever being exclusive to a mapping.
+PhysAddr zero_page;
+Result<PhysAddr> share_zero_page() {
+    if (!zero_page) zero_page = TRY(allocate_zeroed_frame());
+    get_frame(zero_page);
+    return zero_page;
+}
 
 // A huge page must leave the guest some room: small VMs do with small pages.
 bool has_room_for_huge_page() {
@@ -104,13 +102,9 @@ FaultOutcome AddressSpace::fault_anonymous(Region& region, uint64_t page, bool w
     if (try_huge_page(region, page, write)) return FaultOutcome::kResolved;
     auto entry = table_.make_entry(page);
     if (!entry) return FaultOutcome::kOutOfMemory;
-    if (!write) {
-        install(entry.value(), zero_page_frame(), protection_flags(region, false));
-        return FaultOutcome::kResolved;
-    }
-    auto frame = allocate_zeroed_frame();
+    auto frame = write ? allocate_zeroed_frame() : share_zero_page();
     if (!frame) return FaultOutcome::kOutOfMemory;
-    install(entry.value(), frame.value(), protection_flags(region, true));
+    install(entry.value(), frame.value(), protection_flags(region, write));
     return FaultOutcome::kResolved;
 }
 
@@ -184,7 +178,7 @@ FaultOutcome AddressSpace::copy_page(Region& region, uint64_t page, uint64_t* en
     PhysAddr old = pte::address(*entry);
     auto copy = allocate_frame();
     if (!copy) return FaultOutcome::kOutOfMemory;
-    if (old == zero_page_frame()) {
+    if (old == zero_page) {
         clear_page(phys_to_virt(copy.value()));
     } else {
         memcpy(phys_to_virt(copy.value()), phys_to_virt(old), kPageSize);
@@ -227,45 +221,6 @@ bool AddressSpace::is_resident(const Region& region, uint64_t address) {
     PhysAddr frame = region.object->cached_page(region.object_index(address));
     if (!frame) return false;
     put_frame(frame);
-    return true;
-}
-
-namespace {
-
-void report_out_of_memory(const Process& process) {
-    constexpr std::string_view kStart = "out of memory: killed ", kEnd = "; try a larger -m";
-    char line[kStart.size() + sizeof(process.name) + kEnd.size()];
-    size_t name_length = strnlen(process.name, sizeof(process.name));
-    memcpy(line, kStart.data(), kStart.size());
-    memcpy(line + kStart.size(), process.name, name_length);
-    memcpy(line + kStart.size() + name_length, kEnd.data(), kEnd.size());
-    host_channel::report_line({line, kStart.size() + name_length + kEnd.size()});
-}
-
-}  // namespace
-
-bool handle_page_fault(TrapFrame& frame) {
-    Process* process = current_process();
-    uint64_t address = frame.cr2;
-    FaultOutcome outcome = FaultOutcome::kNotMapped;
-    if (process && process->address_space && address < kUserEnd) {
-        outcome = process->address_space->resolve_fault(
-            address, frame.error_code & kFaultWrite, frame.error_code & kFaultFetch);
-    }
-    if (outcome == FaultOutcome::kResolved) return true;
-    if (outcome == FaultOutcome::kOutOfMemory) {
-        // Whether the program or a call on its behalf touched the page: it cannot go on.
-        report_out_of_memory(*process);
-        force_signal(kSigKill);
-    }
-    if (!frame.from_application()) return false;
-    switch (outcome) {
-        case FaultOutcome::kNotMapped: force_signal_fault(kSigSegv, kSegvMaperr, address); break;
-        case FaultOutcome::kNoAccess: force_signal_fault(kSigSegv, kSegvAccerr, address); break;
-        case FaultOutcome::kBeyondObject: force_signal_fault(kSigBus, kBusAdrerr, address); break;
-        case FaultOutcome::kOutOfMemory:
-        case FaultOutcome::kResolved: break;
-    }
     return true;
 }
 

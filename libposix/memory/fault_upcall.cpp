@@ -1,0 +1,50 @@
+#include <cstring>
+#include <string_view>
+
+#include "kernel-min/devices/host_channel.h"
+#include "libposix/memory/page_fault.h"
+#include "libposix/process/process.h"
+#include "libposix/signals/signal_delivery.h"
+
+namespace coracle {
+
+namespace {
+
+void report_out_of_memory(const Process& process) {
+    constexpr std::string_view kStart = "out of memory: killed ", kEnd = "; try a larger -m";
+    char line[kStart.size() + sizeof(process.name) + kEnd.size()];
+    size_t name_length = strnlen(process.name, sizeof(process.name));
+    memcpy(line, kStart.data(), kStart.size());
+    memcpy(line + kStart.size(), process.name, name_length);
+    memcpy(line + kStart.size() + name_length, kEnd.data(), kEnd.size());
+    host_channel::report_line({line, kStart.size() + name_length + kEnd.size()});
+}
+
+}  // namespace
+
+bool handle_page_fault(TrapFrame& frame) {
+    Process* process = current_process();
+    uint64_t address = frame.cr2;
+    FaultOutcome outcome = FaultOutcome::kNotMapped;
+    if (process && process->address_space && address < kUserEnd) {
+        outcome = process->address_space->resolve_fault(
+            address, frame.error_code & kFaultWrite, frame.error_code & kFaultFetch);
+    }
+    if (outcome == FaultOutcome::kResolved) return true;
+    if (outcome == FaultOutcome::kOutOfMemory) {
+        // Whether the program or a call on its behalf touched the page: it cannot go on.
+        report_out_of_memory(*process);
+        force_signal(kSigKill);
+    }
+    if (!frame.from_application()) return false;
+    switch (outcome) {
+        case FaultOutcome::kNotMapped: force_signal_fault(kSigSegv, kSegvMaperr, address); break;
+        case FaultOutcome::kNoAccess: force_signal_fault(kSigSegv, kSegvAccerr, address); break;
+        case FaultOutcome::kBeyondObject: force_signal_fault(kSigBus, kBusAdrerr, address); break;
+        case FaultOutcome::kOutOfMemory:
+        case FaultOutcome::kResolved: break;
+    }
+    return true;
+}
+
+}  // namespace coracle
