@@ -145,7 +145,6 @@ TEST_F(SignalsFault, PrivilegedInstructions) {
     EXPECT_EQ(SIGSEGV, signal_of([] { asm volatile("cli"); }));
     EXPECT_EQ(SIGSEGV, signal_of([] { asm volatile("mov %%cr3, %%rax" ::: "rax"); }));
     EXPECT_EQ(SIGSEGV, signal_of([] { asm volatile("outb %al, $0x80"); }));
-    EXPECT_EQ(SIGSEGV, signal_of([] { asm volatile("int $0x81"); }));
 }
 
 TEST_F(SignalsFault, InvalidInstruction) {

@@ -126,10 +126,13 @@ void report_backtrace(const TrapFrame& frame) {
     host_channel::report_line("  backtrace (return addresses found on the stack):");
     Backtrace backtrace;
     backtrace.add(frame.rip);
+    uint64_t last = 0;
     for (unsigned i = 0; i < kMaxScannedWords && !backtrace.is_full(); i++) {
         uint64_t word;
         if (!copy_from_user(&word, frame.rsp + i * sizeof(word), sizeof(word))) break;
-        if (code_region(word) && follows_call(word)) backtrace.add(word);
+        if (word == last || !code_region(word) || !follows_call(word)) continue;
+        backtrace.add(word);
+        last = word;
     }
 }
 

@@ -8,95 +8,161 @@
 namespace coracle {
 namespace {
 
-// Copies bytes of the file out of its page cache.
-bool read_at(MemoryObject& file, uint64_t offset, void* to, size_t size) {
-    auto* bytes = static_cast<char*>(to);
-    while (size) {
-        auto frame = file.page(offset / kPageSize, false);
-        if (!frame) return false;
-        const size_t start = offset % kPageSize;
-        const size_t piece = std::min(size, kPageSize - start);
-        memcpy(bytes, phys_to_virt<char>(frame.value()) + start, piece);
-        put_frame(frame.value());
-        bytes += piece;
-        offset += piece;
-        size -= piece;
+// One ELF file, read out of its page cache. Nothing in it is trusted: what does not lie in the
+// file is not read, and loops have bounds.
+class SymbolFile {
+  public:
+    explicit SymbolFile(MemoryObject& object) : object_(object) {}
+
+    bool read_header() {
+        return read_at(0, &header_, sizeof(header_)) &&
+               memcmp(header_.e_ident, ELFMAG, SELFMAG) == 0 &&
+               header_.e_ident[EI_CLASS] == ELFCLASS64 && header_.e_phentsize == sizeof(Elf64_Phdr);
     }
-    return true;
-}
 
-bool read_header(MemoryObject& file, Elf64_Ehdr& header) {
-    return read_at(file, 0, &header, sizeof(header)) &&
-           memcmp(header.e_ident, ELFMAG, SELFMAG) == 0 &&
-           header.e_ident[EI_CLASS] == ELFCLASS64 && header.e_phentsize == sizeof(Elf64_Phdr);
-}
-
-bool to_virtual_address(MemoryObject& file, const Elf64_Ehdr& header, uint64_t file_offset,
-                        uint64_t& address) {
-    for (unsigned i = 0; i < header.e_phnum; i++) {
+    bool to_virtual_address(uint64_t file_offset, uint64_t& address) {
         Elf64_Phdr segment;
-        const uint64_t at = header.e_phoff + i * sizeof(segment);
-        if (!read_at(file, at, &segment, sizeof(segment))) return false;
-        if (segment.p_type != PT_LOAD || file_offset < segment.p_offset) continue;
-        // A mapping is whole pages, so it shows a little more than the segment.
-        const uint64_t size = (segment.p_filesz + kPageSize - 1) & ~(kPageSize - 1);
-        if (file_offset - segment.p_offset >= size) continue;
-        address = file_offset - segment.p_offset + segment.p_vaddr;
-        return true;
-    }
-    return false;
-}
-
-// Takes the function that holds symbol.address from one symbol table.
-bool search_table(MemoryObject& file, const Elf64_Ehdr& header, const Elf64_Shdr& table,
-                  Symbol& symbol) {
-    constexpr size_t kBatch = 64, kMaxSymbols = 1 << 20;
-    const size_t count = std::min<size_t>(table.sh_size / sizeof(Elf64_Sym), kMaxSymbols);
-    Elf64_Sym batch[kBatch];
-    for (size_t first = 0; first < count; first += kBatch) {
-        const size_t in_batch = std::min(kBatch, count - first);
-        const uint64_t at = table.sh_offset + first * sizeof(Elf64_Sym);
-        if (!read_at(file, at, batch, in_batch * sizeof(Elf64_Sym))) return false;
-        for (size_t i = 0; i < in_batch; i++) {
-            const Elf64_Sym& entry = batch[i];
-            const unsigned type = ELF64_ST_TYPE(entry.st_info);
-            if (type != STT_FUNC && type != STT_GNU_IFUNC) continue;
-            if (entry.st_shndx == SHN_UNDEF || symbol.address < entry.st_value) continue;
-            if (symbol.address - entry.st_value >= std::max<uint64_t>(entry.st_size, 1)) continue;
-
-            Elf64_Shdr strings;
-            const uint64_t section = header.e_shoff + table.sh_link * sizeof(strings);
-            if (!read_at(file, section, &strings, sizeof(strings))) return false;
-            const uint64_t name = strings.sh_offset + entry.st_name;
-            for (size_t length = 0; length + 1 < sizeof(symbol.name); length++) {
-                if (!read_at(file, name + length, &symbol.name[length], 1)) return false;
-                if (!symbol.name[length]) break;
-            }
-            symbol.offset = symbol.address - entry.st_value;
-            symbol.has_name = true;
+        for (unsigned i = 0; read_segment(i, segment); i++) {
+            if (segment.p_type != PT_LOAD || file_offset < segment.p_offset) continue;
+            // A mapping is whole pages, so it shows a little more than the segment.
+            const uint64_t size = (segment.p_filesz + kPageSize - 1) & ~(kPageSize - 1);
+            if (file_offset - segment.p_offset >= size) continue;
+            address = file_offset - segment.p_offset + segment.p_vaddr;
             return true;
         }
+        return false;
     }
-    return false;
-}
+
+    bool find(Symbol& symbol) {
+        return find_by_sections(SHT_SYMTAB, symbol) || find_by_sections(SHT_DYNSYM, symbol) ||
+               find_by_dynamic_section(symbol);
+    }
+
+  private:
+    struct Tables {
+        uint64_t symbols = 0, strings = 0;  // file offsets
+        uint64_t count = 0;
+    };
+
+    bool read_at(uint64_t offset, void* to, size_t size) {
+        auto* bytes = static_cast<char*>(to);
+        while (size) {
+            auto frame = object_.page(offset / kPageSize, false);
+            if (!frame) return false;
+            const size_t start = offset % kPageSize;
+            const size_t piece = std::min(size, kPageSize - start);
+            memcpy(bytes, phys_to_virt<char>(frame.value()) + start, piece);
+            put_frame(frame.value());
+            bytes += piece;
+            offset += piece;
+            size -= piece;
+        }
+        return true;
+    }
+
+    bool read_segment(unsigned index, Elf64_Phdr& segment) {
+        return index < header_.e_phnum &&
+               read_at(header_.e_phoff + index * sizeof(segment), &segment, sizeof(segment));
+    }
+
+    bool read_section(unsigned index, Elf64_Shdr& section) {
+        return index < header_.e_shnum && header_.e_shentsize == sizeof(section) &&
+               read_at(header_.e_shoff + index * sizeof(section), &section, sizeof(section));
+    }
+
+    bool to_file_offset(uint64_t address, uint64_t& offset) {
+        Elf64_Phdr segment;
+        for (unsigned i = 0; read_segment(i, segment); i++) {
+            if (segment.p_type != PT_LOAD || address < segment.p_vaddr) continue;
+            if (address - segment.p_vaddr >= segment.p_filesz) continue;
+            offset = address - segment.p_vaddr + segment.p_offset;
+            return true;
+        }
+        return false;
+    }
+
+    bool find_by_sections(unsigned type, Symbol& symbol) {
+        Elf64_Shdr section, strings;
+        for (unsigned i = 0; read_section(i, section); i++) {
+            if (section.sh_type != type || !read_section(section.sh_link, strings)) continue;
+            const uint64_t count = section.sh_size / sizeof(Elf64_Sym);
+            if (search({section.sh_offset, strings.sh_offset, count}, symbol)) return true;
+        }
+        return false;
+    }
+
+    // For files without section headers. Linkers put the strings behind the symbols, which tells
+    // how many symbols there are.
+    bool find_by_dynamic_section(Symbol& symbol) {
+        constexpr uint64_t kMaxEntries = 256;
+        Elf64_Phdr segment;
+        for (unsigned i = 0; read_segment(i, segment); i++) {
+            if (segment.p_type != PT_DYNAMIC) continue;
+            Tables tables;
+            Elf64_Dyn entry;
+            const uint64_t entries = std::min(segment.p_filesz / sizeof(entry), kMaxEntries);
+            for (uint64_t j = 0; j < entries; j++) {
+                if (!read_at(segment.p_offset + j * sizeof(entry), &entry, sizeof(entry))) {
+                    return false;
+                }
+                uint64_t* offset = nullptr;
+                if (entry.d_tag == DT_SYMTAB) offset = &tables.symbols;
+                if (entry.d_tag == DT_STRTAB) offset = &tables.strings;
+                if (offset && !to_file_offset(entry.d_un.d_ptr, *offset)) return false;
+            }
+            if (tables.strings <= tables.symbols) return false;
+            tables.count = (tables.strings - tables.symbols) / sizeof(Elf64_Sym);
+            return search(tables, symbol);
+        }
+        return false;
+    }
+
+    // Takes the function that holds symbol.address.
+    bool search(const Tables& tables, Symbol& symbol) {
+        constexpr uint64_t kBatch = 64, kMaxSymbols = 1 << 20;
+        const uint64_t count = std::min(tables.count, kMaxSymbols);
+        Elf64_Sym batch[kBatch];
+        for (uint64_t first = 0; first < count; first += kBatch) {
+            const uint64_t in_batch = std::min(kBatch, count - first);
+            if (!read_at(tables.symbols + first * sizeof(Elf64_Sym), batch,
+                         in_batch * sizeof(Elf64_Sym))) {
+                return false;
+            }
+            for (uint64_t i = 0; i < in_batch; i++) {
+                if (!holds(batch[i], symbol.address)) continue;
+                symbol.offset = symbol.address - batch[i].st_value;
+                return read_name(tables.strings + batch[i].st_name, symbol);
+            }
+        }
+        return false;
+    }
+
+    static bool holds(const Elf64_Sym& entry, uint64_t address) {
+        const unsigned type = ELF64_ST_TYPE(entry.st_info);
+        return (type == STT_FUNC || type == STT_GNU_IFUNC) && entry.st_shndx != SHN_UNDEF &&
+               address >= entry.st_value &&
+               address - entry.st_value < std::max<uint64_t>(entry.st_size, 1);
+    }
+
+    bool read_name(uint64_t offset, Symbol& symbol) {
+        for (size_t length = 0; length + 1 < sizeof(symbol.name); length++) {
+            if (!read_at(offset + length, &symbol.name[length], 1)) return false;
+            if (!symbol.name[length]) break;
+        }
+        symbol.has_name = true;
+        return true;
+    }
+
+    MemoryObject& object_;
+    Elf64_Ehdr header_;
+};
 
 }  // namespace
 
-bool find_symbol(MemoryObject& file, uint64_t file_offset, Symbol& symbol) {
-    Elf64_Ehdr header;
-    if (!read_header(file, header)) return false;
-    if (!to_virtual_address(file, header, file_offset, symbol.address)) return false;
-    if (header.e_shentsize != sizeof(Elf64_Shdr)) return true;
-    for (unsigned wanted : {SHT_SYMTAB, SHT_DYNSYM}) {
-        for (unsigned i = 0; i < header.e_shnum; i++) {
-            Elf64_Shdr section;
-            const uint64_t at = header.e_shoff + i * sizeof(section);
-            if (!read_at(file, at, &section, sizeof(section))) return true;
-            if (section.sh_type == wanted && search_table(file, header, section, symbol)) {
-                return true;
-            }
-        }
-    }
+bool find_symbol(MemoryObject& object, uint64_t file_offset, Symbol& symbol) {
+    SymbolFile file(object);
+    if (!file.read_header() || !file.to_virtual_address(file_offset, symbol.address)) return false;
+    file.find(symbol);
     return true;
 }
 
