@@ -18,6 +18,10 @@
 namespace coracle {
 namespace {
 
+// The image's own time, the last second of the year 9999: no file's time may be later. (The option
+// -T would give every file this time.)
+constexpr char kBuildTime[] = "SOURCE_DATE_EPOCH=253402300799";
+
 [[noreturn]] void fail(const std::string& path) {
     throw CommandError(kExitOwnFailure, fmt::format("{}: {}", path, strerror(errno)));
 }
@@ -105,7 +109,6 @@ void run_mkfs(const std::string& folder, const std::string& output, bool as_root
                                         "-d1",
                                         "-x-1",
                                         "-Enoinline_data",
-                                        "-T0",
                                         "--preserve-mtime",
                                         "-U00000000-0000-0000-0000-000000000000"};
     if (!as_root) command.push_back("--all-root");
@@ -114,13 +117,16 @@ void run_mkfs(const std::string& folder, const std::string& output, bool as_root
     std::vector<char*> argv;
     for (std::string& word : command) argv.push_back(word.data());
     argv.push_back(nullptr);
+    std::vector<char*> environment = {const_cast<char*>(kBuildTime)};
+    for (char** variable = environ; *variable; ++variable) environment.push_back(*variable);
+    environment.push_back(nullptr);
 
     // Only its complaints are of interest, and those go to standard error.
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY, 0);
     pid_t pid;
-    int error = posix_spawnp(&pid, argv[0], &actions, nullptr, argv.data(), environ);
+    int error = posix_spawnp(&pid, argv[0], &actions, nullptr, argv.data(), environment.data());
     posix_spawn_file_actions_destroy(&actions);
     if (error == ENOENT) {
         throw CommandError(kExitOwnFailure,

@@ -7,6 +7,9 @@
 namespace coracle {
 namespace {
 
+// Changes when the same manifest is made into another image.
+constexpr char kImageFormat[] = "2\n";
+
 int64_t modification_time_ns(const struct stat& info) {
     return info.st_mtim.tv_sec * 1'000'000'000LL + info.st_mtim.tv_nsec;
 }
@@ -161,7 +164,7 @@ uint64_t Manifest::total_bytes() const {
 }
 
 std::string Manifest::hash() const {
-    std::string text;
+    std::string text = kImageFormat;
     for (const auto& [path, entry] : entries_) {
         text += fmt::format("{} {} {} {:o} {} {} {} {} {} {} {}\n", path.size(), path,
                             static_cast<int>(entry.type), entry.mode, entry.uid, entry.gid,

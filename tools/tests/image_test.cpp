@@ -429,6 +429,23 @@ TEST(ErofsImage, DataOfAFileIsOnPageBoundaries) {
     EXPECT_EQ(image.compare(at, content.size(), content), 0);
 }
 
+TEST(ErofsImage, KeepsTimes) {
+    TemporaryFolder work;
+    std::string source = work.file("/source", "x");
+    timespec times[2] = {{1'234'567'890, 0}, {1'234'567'890, 123'456'789}};
+    ASSERT_EQ(utimensat(AT_FDCWD, source.c_str(), times, 0), 0);
+    Manifest manifest;
+    manifest.add_copy(source, "/f");
+    make_erofs_image(manifest, work.path(), work.path() + "/image");
+    std::string command = "dump.erofs --path=/f " + work.path() + "/image";
+    FILE* pipe = popen(command.c_str(), "r");
+    std::string text(4096, '\0');
+    text.resize(fread(text.data(), 1, text.size(), pipe));
+    EXPECT_EQ(pclose(pipe), 0);
+    EXPECT_THAT(text, HasSubstr("2009-02-1"));
+    EXPECT_THAT(text, HasSubstr(".123456789"));
+}
+
 TEST(ImageCacheTest, MakesAnImageOnceAndNoticesChanges) {
     TemporaryFolder made;
     made.file("/root/bin/tool", MadeElf().bytes(), 0755);
