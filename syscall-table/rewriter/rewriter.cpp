@@ -1,0 +1,56 @@
+#include "syscall-table/rewriter/rewriter.h"
+
+#include "syscall-table/rewriter/site.h"
+
+namespace coracle::rewriter {
+
+namespace {
+
+// How far a stub may be from its site: the jumps' 2 GiB, less what lies between their ends.
+constexpr uint64_t kReach = (uint64_t{1} << 31) - 2 * kStubPageSize;
+
+uint64_t distance(uint64_t a, uint64_t b) { return a < b ? b - a : a - b; }
+
+}  // namespace
+
+bool Rewriter::rewrite(CodeSpace& space, uint64_t address, uint64_t rax) {
+    if (refused_slot(address) == address) return false;
+    uint8_t bytes[kLookBehind];
+    const size_t size = space.read_code_before(address, bytes, sizeof(bytes));
+    const std::span<const uint8_t> before = std::span<const uint8_t>(bytes).first(size);
+    if (!is_rewritable(before, rax) || !redirect(space, address, static_cast<uint32_t>(rax))) {
+        refused_slot(address) = address;
+        return false;
+    }
+    ++rewritten_;
+    return true;
+}
+
+// The stub is complete before the jump to it is written.
+Result<void> Rewriter::redirect(CodeSpace& space, uint64_t address, uint32_t number) {
+    const uint64_t stub_address = TRY(allocate_stub(space, address));
+    const uint64_t slot = (stub_address & ~(kStubPageSize - 1)) + kSlotOffset;
+    const auto stub = make_stub(stub_address, number, slot, address + kSyscallSize);
+    const auto jump = make_jump(address - kMovSize, stub_address);
+    if (!stub || !jump) return Error(ENOMEM);
+    TRY(space.write_code(stub_address, *stub));
+    TRY(space.write_code(address - kMovSize, *jump));
+    return {};
+}
+
+Result<uint64_t> Rewriter::allocate_stub(CodeSpace& space, uint64_t address) {
+    for (Page& page : std::span(pages_).first(page_count_)) {
+        if (page.used < kStubsPerPage && distance(page.address, address) <= kReach) {
+            return page.address + kStubSize * page.used++;
+        }
+    }
+    if (page_count_ == kMaxPages) return Error(ENOMEM);
+    const uint64_t page = TRY(space.map_stub_page(address, kReach));
+    uint8_t slot[sizeof(entry_)];
+    __builtin_memcpy(slot, &entry_, sizeof(entry_));
+    TRY(space.write_code(page + kSlotOffset, slot));
+    pages_[page_count_++] = {page, 1};
+    return page;
+}
+
+}  // namespace coracle::rewriter
