@@ -1,9 +1,11 @@
 #!/bin/bash
 # Runs Debian programs on this Linux host, once as they are and once under the libc image, and
-# compares output and exit status.   host_programs.sh IMAGE
+# compares output and exit status; then test programs in the same way.
+#   host_programs.sh IMAGE PROGRAM...
 set -u
 export PATH=/usr/bin:/bin LC_ALL=C
 image=$(realpath "$1")
+shift
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 failures=0 count=0
@@ -29,7 +31,7 @@ seq 1 20000 >"$work/numbers"
 check echo hello world
 check cat "$work/numbers"
 check cat /nonexistent
-check ls -l /
+check ls -l /usr
 check ls -lR /usr/share/doc/bash
 check sort -rn "$work/numbers"
 check sha256sum "$work/numbers"
@@ -66,6 +68,7 @@ check python3 -c 'import pwd, grp, socket
 print(pwd.getpwuid(0), grp.getgrgid(0).gr_name, socket.getaddrinfo("127.0.0.1", 80)[0])'
 check iconv -f UTF-8 -t ISO-8859-15 /etc/hostname
 check getent passwd root
+for program in "$@"; do check "$program"; done
 
 echo "$count programs, $failures failures"
 [ "$count" -ge 20 ] && [ "$failures" = 0 ]
