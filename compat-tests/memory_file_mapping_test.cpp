@@ -113,6 +113,20 @@ TEST(FileMapping, TruncationTakesPagesAway) {
     EXPECT_EQ(fault_of_read(copy.page(2)), bus_adrerr(copy.page(2)));
 }
 
+TEST(FileMapping, PunchedHolesReadAsZerosButForCopies) {
+    TemporaryFile file(4 * kPage);
+    Mapping shared(4 * kPage, kReadWrite, MAP_SHARED, file.fd());
+    Mapping copy(4 * kPage, kReadWrite, MAP_PRIVATE, file.fd());
+    EXPECT_EQ(shared[kPage] + copy[kPage], 4);
+    copy[2 * kPage] = 9;
+    ASSERT_EQ(fallocate(file.fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, kPage, 2 * kPage), 0);
+    EXPECT_EQ(shared[0], 1);
+    EXPECT_EQ(shared[kPage], 0);
+    EXPECT_EQ(copy[kPage], 0);
+    EXPECT_EQ(copy[2 * kPage], 9);
+    EXPECT_EQ(shared[3 * kPage], 4);
+}
+
 TEST(FileMapping, AccessModes) {
     TemporaryFile file(kPage);
     EXPECT_ERRNO(EACCES, mmap(nullptr, kPage, kReadWrite, MAP_SHARED, file.read_only(), 0));

@@ -10,6 +10,7 @@
 #include "libposix/files/inode_file.h"
 #include "libposix/files/path_argument.h"
 #include "libposix/fs/permission.h"
+#include "libposix/memory/file_pages.h"
 #include "libposix/process/process.h"
 #include "libposix/signals/signal_delivery.h"
 #include "syscall-table/handlers.h"
@@ -135,6 +136,7 @@ Result<void> truncate_file(const Path& place, int64_t length) {
     }
     Inode& inode = place.inode();
     TRY(inode.truncate(static_cast<uint64_t>(length)));
+    unmap_truncated_pages(inode, static_cast<uint64_t>(length));
     inode.modify_time = inode.change_time = current_time();
     return {};
 }

@@ -11,6 +11,7 @@
 #include "libposix/files/file_lock.h"
 #include "libposix/fs/device_node.h"
 #include "libposix/fs/mount.h"
+#include "libposix/memory/file_pages.h"
 #include "libposix/process/process.h"
 #include "libposix/signals/signal_delivery.h"
 
@@ -34,8 +35,15 @@ void drop_privilege_bits(Inode& inode) {
 // What mmap(2) maps: one for each open file description, as /proc/self/maps shows its path.
 class FileMapping final : public MemoryObject {
   public:
-    explicit FileMapping(RegularFile& file) : file_(&file) { file.mapping_ = this; }
-    ~FileMapping() override { file_->mapping_ = nullptr; }
+    explicit FileMapping(RegularFile& file) : file_(&file) {
+        file.mapping_ = this;
+        file.inode().mapping_count++;
+    }
+    ~FileMapping() override {
+        file_->mapping_ = nullptr;
+        file_->inode().mapping_count--;
+    }
+    const void* identity() const override { return &file_->inode(); }
 
     Result<PhysAddr> page(uint64_t index, bool for_write) override {
         return file_->inode().page(index, for_write);
@@ -165,12 +173,14 @@ Result<void> RegularFile::truncate(uint64_t size) {
         return Error(EFBIG);
     }
     TRY(inode().truncate(size));
+    unmap_truncated_pages(inode(), size);
     drop_privilege_bits(inode());
     inode().modify_time = inode().change_time = current_time();
     return {};
 }
 
 Result<void> RegularFile::allocate(int mode, uint64_t offset, uint64_t length) {
+    if (mode & FALLOC_FL_PUNCH_HOLE) unmap_hole(inode(), offset, length);
     TRY(inode().allocate(mode, offset, length));
     inode().modify_time = inode().change_time = current_time();
     return {};

@@ -160,6 +160,8 @@ class Inode : public RefCounted<Inode> {
     struct FileLocks* locks = nullptr;
     // Writers and executors hold each other off: ETXTBSY.
     int32_t write_count = 0;
+    // Memory objects that show this file's pages (libposix/memory/file_pages.h).
+    uint32_t mapping_count = 0;
     // Made by O_TMPFILE without O_EXCL: linkat(2) may give it its first name.
     bool may_be_named = false;
 

@@ -20,7 +20,11 @@ uint64_t random_pages(uint64_t count) { return random_u64() % count * kPageSize;
 // The one whose tables the CPU uses.
 AddressSpace* active_space;
 
+AddressSpace::List spaces;
+
 }  // namespace
+
+AddressSpace::List& AddressSpace::all() { return spaces; }
 
 Result<RefPtr<AddressSpace>> AddressSpace::create(const ResourceLimits& limits) {
     PhysAddr root = TRY(create_page_table_root());
@@ -40,6 +44,7 @@ AddressSpace::AddressSpace(PhysAddr root, const ResourceLimits& limits)
     mmap_base_ = kUserEnd - page_up(gap) - kStackRandomPages * kPageSize -
                  random_pages(kMmapRandomPages);
     search_top_ = mmap_base_;
+    spaces.push_back(*this);
 }
 
 AddressSpace::~AddressSpace() {
@@ -244,6 +249,30 @@ Result<void> AddressSpace::discard(uint64_t start, uint64_t end) {
     TRY(table_.split_at(end));
     StaleRange stale;
     drop_pages(start, end, stale);
+    flush(stale);
+    return {};
+}
+
+Result<void> AddressSpace::drop_object_pages(const void* identity, uint64_t first, uint64_t end,
+                                             bool keep_copies) {
+    StaleRange stale;
+    for (Region& region : regions_) {
+        if (!region.object || region.object->identity() != identity) continue;
+        uint64_t region_first = region.object_index(region.start);
+        uint64_t region_end = region_first + region.size() / kPageSize;
+        if (region_first >= end || region_end <= first) continue;
+        uint64_t low = first > region_first ? first - region_first : 0;
+        uint64_t high = (end < region_end ? end : region_end) - region_first;
+        uint64_t from = region.start + low * kPageSize, to = region.start + high * kPageSize;
+        TRY(table_.split_at(from));
+        TRY(table_.split_at(to));
+        for (uint64_t at = table_.skip_empty(from, to); at < to;
+             at = table_.skip_empty(at + kPageSize, to)) {
+            uint64_t* entry = table_.find(at);
+            bool is_copy = entry && !region.shared && is_frame_exclusive(pte::address(*entry));
+            if (entry && !(keep_copies && is_copy)) drop_pages(at, at + kPageSize, stale);
+        }
+    }
     flush(stale);
     return {};
 }

@@ -5,6 +5,7 @@
 // Locks: none while there is one thread.
 #pragma once
 
+#include <boost/intrusive/list.hpp>
 #include <cstdint>
 
 #include "kernel-min/lib/ref_ptr.h"
@@ -35,8 +36,14 @@ struct MapRequest {
 
 enum class FaultOutcome { kResolved, kNotMapped, kNoAccess, kBeyondObject, kOutOfMemory };
 
-class AddressSpace : public RefCounted<AddressSpace> {
+class AddressSpace : public RefCounted<AddressSpace>,
+                     public boost::intrusive::list_base_hook<
+                         boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
   public:
+    using List =
+        boost::intrusive::list<AddressSpace, boost::intrusive::constant_time_size<false>>;
+    static List& all();
+
     // Empty. `limits` outlives it (they are the process's). ENOMEM.
     static Result<RefPtr<AddressSpace>> create(const ResourceLimits& limits);
     ~AddressSpace();
@@ -70,6 +77,11 @@ class AddressSpace : public RefCounted<AddressSpace> {
         if (!complete) return Error(ENOMEM);
         return {};
     }
+
+    // Takes pages [first, end) of an object out of the page table, wherever they are mapped; with
+    // `keep_copies`, a private region's own copies stay. ENOMEM.
+    Result<void> drop_object_pages(const void* identity, uint64_t first, uint64_t end,
+                                   bool keep_copies);
 
     // brk(2). set_break is execve's; change_break returns the break that holds afterwards.
     void set_break(uint64_t start);

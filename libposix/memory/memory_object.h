@@ -23,6 +23,9 @@ class MemoryObject : public RefCounted<MemoryObject> {
     // else 0. Takes no memory and never sleeps: for pages around a fault, and mincore(2).
     virtual PhysAddr cached_page(uint64_t /*index*/) { return 0; }
 
+    // Objects with the same identity show the same pages: the inode, for mappings of files.
+    virtual const void* identity() const { return this; }
+
     // Makes the pages read as zeros: MADV_REMOVE. The caller may write the object.
     virtual Result<void> punch_hole(uint64_t /*offset*/, uint64_t /*size*/) {
         return Error(EOPNOTSUPP);
