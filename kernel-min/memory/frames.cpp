@@ -29,6 +29,10 @@ Frame* frames;             // by frame number, up to frame_count
 size_t frame_count;
 size_t next_chunk;         // chunks below it were handed out
 FreeBlock* free_lists[kMaxFrameOrder + 1];
+// Single frames that were freed last: used again before the free lists are, and still in the
+// CPU's caches. Free, but in no list.
+uint32_t recent_frames[64];
+size_t recent_count;
 size_t free_count, total_count;
 MemoryRange usable_ranges[kMaxRanges];  // less what is reserved, ascending
 size_t usable_range_count;
@@ -61,6 +65,10 @@ void release(size_t number, unsigned order) {
         order++;
     }
     push_free(number, order);
+}
+
+void release_recent_frames() {
+    while (recent_count > 0) release(recent_frames[--recent_count], 0);
 }
 
 // Cuts [start, end) frames into the largest aligned blocks.
@@ -149,6 +157,12 @@ void init_frames(const MemoryRange* usable, size_t usable_count, const MemoryRan
 
 Result<PhysAddr> allocate_frames(unsigned order) {
     ASSERT(order <= kMaxFrameOrder);
+    if (order == 0 && recent_count > 0) {
+        size_t number = recent_frames[--recent_count];
+        frames[number] = {.references = 1, .order = 0, .is_free = false};
+        free_count--;
+        return number * kPageSize;
+    }
     for (;;) {
         for (unsigned found = order; found <= kMaxFrameOrder; found++) {
             if (!free_lists[found]) continue;
@@ -165,7 +179,9 @@ Result<PhysAddr> allocate_frames(unsigned order) {
             free_count -= size_t{1} << order;
             return number * kPageSize;
         }
-        if (!open_chunk()) return Error(ENOMEM);
+        if (open_chunk()) continue;
+        if (recent_count == 0) return Error(ENOMEM);
+        release_recent_frames();
     }
 }
 
@@ -184,7 +200,14 @@ void put_frame(PhysAddr address) {
     size_t number = frame_number(address);
     if (!is_counted(number) || --frames[number].references != 0) return;
     free_count++;
-    release(number, 0);
+    if (recent_count == sizeof(recent_frames) / sizeof(recent_frames[0])) {
+        // The older half goes, to merge with its neighbours.
+        size_t half = recent_count / 2;
+        for (size_t i = 0; i < half; i++) release(recent_frames[i], 0);
+        recent_count -= half;
+        memmove(recent_frames, recent_frames + half, recent_count * sizeof(recent_frames[0]));
+    }
+    recent_frames[recent_count++] = static_cast<uint32_t>(number);
 }
 
 void put_frames(PhysAddr first, unsigned order) {

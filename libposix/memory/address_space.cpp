@@ -182,11 +182,17 @@ Region* AddressSpace::split(Region& region, uint64_t at) {
 }
 
 Result<void> AddressSpace::split_at_borders(uint64_t start, uint64_t end) {
-    for (uint64_t border : {start, end}) {
-        Region* region = find(border);
-        if (!region || region->start == border) continue;
-        TRY(table_.split_at(border));
-        if (!split(*region, border)) return Error(ENOMEM);
+    Region* region = find_at_or_after(start);
+    if (!region || region->start >= end) return {};
+    if (region->start < start) {
+        TRY(table_.split_at(start));
+        region = split(*region, start);
+        if (!region) return Error(ENOMEM);
+    }
+    if (region->end < end) region = find(end);
+    if (region && region->start < end && region->end > end) {
+        TRY(table_.split_at(end));
+        if (!split(*region, end)) return Error(ENOMEM);
     }
     return {};
 }

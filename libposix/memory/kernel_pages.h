@@ -12,6 +12,10 @@ class KernelPages : public MemoryObject {
         : start_(start), size_(size), name_(name) {}
 
     Result<PhysAddr> page(uint64_t index, bool for_write) override;
+    PhysAddr cached_page(uint64_t index) override {
+        auto frame = page(index, false);
+        return frame ? frame.value() : 0;
+    }
     void describe(char* buffer, size_t size, uint32_t* device_major, uint32_t* device_minor,
                   uint64_t* inode) override;
 
