@@ -85,7 +85,7 @@ class CoracleGuest(Guest):
             "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-serial", "null",
             "-chardev", f"socket,id=c0,fd={descriptor}",
             "-global", "virtio-mmio.force-legacy=false",
-            "-device", "virtio-serial-device,max_ports=1", "-device", "virtconsole,chardev=c0"]
+            "-device", "virtio-serial-device,max_ports=2", "-device", "virtserialport,chardev=c0"]
         start = time.monotonic()
         process = subprocess.Popen(command, pass_fds=[descriptor], stdin=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL)

@@ -11,6 +11,7 @@
 #include "kernel-min/devices/serial_console.h"
 #include "kernel-min/devices/transmit_ring.h"
 #include "kernel-min/devices/virtio/bus.h"
+#include "kernel-min/devices/virtio/console.h"
 #include "kernel-min/sched/timer_queue.h"
 #include "kernel-min/sched/wait.h"
 
@@ -21,11 +22,8 @@ using channel::FrameType;
 
 namespace {
 
-// The console's queues without VIRTIO_CONSOLE_F_MULTIPORT (virtio 1.2, 5.3.2).
-constexpr uint16_t kReceiveQueue = 0, kTransmitQueue = 1;
 constexpr uint16_t kQueueSize = 16;
 
-constexpr size_t kReceiveBuffer = kPageSize;
 constexpr unsigned kTransmitOrder = 4;
 constexpr size_t kTransmitSize = kPageSize << kTransmitOrder;
 static_assert(kMaxSend + sizeof(FrameHeader) <= kTransmitSize);
@@ -37,8 +35,7 @@ void deliver(FrameType type, std::span<const char> piece, uint32_t remaining);
 void publish();
 
 bool connected;
-virtio::Transport* transport;
-virtio::Virtqueue receive_queue, transmit_queue;
+virtio::Console console;
 TransmitRing ring;
 FrameReader reader{deliver};
 Receiver receivers[32];
@@ -68,7 +65,7 @@ void receive_config(std::span<const char> piece, uint32_t remaining) {
 }
 
 void publish() {
-    if (ring.publish()) transport->notify(kTransmitQueue);
+    if (ring.publish()) console.notify_transmit();
 }
 
 void reclaim() {
@@ -79,18 +76,17 @@ void reclaim() {
 
 void receive() {
     do {
-        while (auto used = receive_queue.take_used()) {
-            size_t length = std::min<size_t>(used->length, kReceiveBuffer);
+        while (auto used = console.receive.take_used()) {
+            size_t length = std::min<size_t>(used->length, kPageSize);
             reader.feed({phys_to_virt<char>(used->token), length});
-            virtio::Virtqueue::Buffer buffer{used->token, kReceiveBuffer, true};
-            receive_queue.add({&buffer, 1}, used->token);
+            console.add_receive_page(used->token);
         }
-        if (receive_queue.publish()) transport->notify(kReceiveQueue);
-    } while (receive_queue.enable_interrupts());
+        if (console.receive.publish()) console.notify_receive();
+    } while (console.receive.enable_interrupts());
 }
 
 void handle_interrupt(void*) {
-    transport->acknowledge_interrupt();
+    console.acknowledge_interrupt();
     poll();
 }
 
@@ -117,12 +113,12 @@ void wait_for_space(size_t bytes) {
     auto ready = [&] {
         reclaim();
         if (has_space(bytes)) return true;
-        if (transmit_queue.enable_interrupts()) reclaim();
+        if (console.transmit.enable_interrupts()) reclaim();
         return has_space(bytes);
     };
     while (!wait_until(space_freed, Deadline::never(), ready, Interruptible::kNo).ok()) {
     }
-    transmit_queue.disable_interrupts();
+    console.transmit.disable_interrupts();
 }
 
 // Completes the frame whose payload lies behind the header's place.
@@ -155,33 +151,19 @@ void send_serial(FrameType type, std::span<const char> payload) {
     }
 }
 
-Result<void> start_console(virtio::Transport& console) {
-    uint64_t features;
-    if (!console.negotiate(0, &features)) return Error(ENXIO);
-    bool event_index = features & virtio::kFeatureEventIndex;
-    TRY(console.set_up_queue(kReceiveQueue, kQueueSize, event_index, receive_queue));
-    TRY(console.set_up_queue(kTransmitQueue, kQueueSize, event_index, transmit_queue));
+Result<void> start_console() {
+    virtio::Transport* transport = virtio::find_device(virtio::kDeviceConsole);
+    if (!transport) return Error(ENXIO);
+    TRY(console.start(*transport, kQueueSize, handle_interrupt));
     PhysAddr memory = TRY(allocate_frames(kTransmitOrder));
-    ring.initialize(phys_to_virt<char>(memory), memory, kTransmitSize, transmit_queue);
-    for (unsigned i = 0; i < receive_queue.size(); i++) {
-        PhysAddr frame = TRY(allocate_frame());
-        virtio::Virtqueue::Buffer buffer{frame, kReceiveBuffer, true};
-        receive_queue.add({&buffer, 1}, frame);
-    }
-    transmit_queue.disable_interrupts();
-    receive_queue.enable_interrupts();
-    console.connect_interrupt(handle_interrupt, nullptr);
-    transport = &console;
-    console.start();
-    if (receive_queue.publish()) console.notify(kReceiveQueue);
+    ring.initialize(phys_to_virt<char>(memory), memory, kTransmitSize, console.transmit);
     return {};
 }
 
 }  // namespace
 
 bool start() {
-    virtio::Transport* console = virtio::find_device(virtio::kDeviceConsole);
-    connected = console && start_console(*console).ok();
+    connected = start_console().ok();
     if (connected) {
         set_receiver(FrameType::kConfig, receive_config);
     } else {
@@ -262,7 +244,7 @@ void send_exit(uint32_t wait_status) {
     if (!connected) return;
     send(FrameType::kExit, {reinterpret_cast<const char*>(&wait_status), sizeof(wait_status)});
     wait_alone(UINT64_MAX, [] {
-        if (!ring.is_empty() && transmit_queue.enable_interrupts()) reclaim();
+        if (!ring.is_empty() && console.transmit.enable_interrupts()) reclaim();
         return ring.is_empty();
     });
 }

@@ -30,17 +30,17 @@ std::vector<std::string> qemu_command(const VmSettings& settings) {
     if (!settings.root_image.empty()) add({"-initrd", settings.root_image});
     if (!settings.append.empty()) add({"-append", settings.append});
     add({"-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"});
-    // COM1 is the kernel's emergency console, the virtio console the channel. One port leaves
-    // VIRTIO_CONSOLE_F_MULTIPORT out, and with it the control queues.
+    // COM1 is the kernel's emergency console, the virtio console the channel. It is a
+    // virtserialport, because QEMU drops what a virtconsole cannot write at once.
     add({"-chardev", fmt::format("socket,id=s0,fd={}", kSerialFd), "-serial", "chardev:s0"});
     add({"-chardev", fmt::format("socket,id=c0,fd={}", kChannelFd)});
     if (microvm) {
         add({"-global", "virtio-mmio.force-legacy=false"});
-        add({"-device", "virtio-serial-device,max_ports=1"});
+        add({"-device", "virtio-serial-device,max_ports=2"});
     } else {
-        add({"-device", "virtio-serial-pci,disable-legacy=on,max_ports=1"});
+        add({"-device", "virtio-serial-pci,disable-legacy=on,max_ports=2"});
     }
-    add({"-device", "virtconsole,chardev=c0"});
+    add({"-device", "virtserialport,chardev=c0"});
     if (settings.gdb_port != 0) {
         add({"-gdb", fmt::format("tcp:127.0.0.1:{}", settings.gdb_port), "-S"});
     }
