@@ -2,7 +2,8 @@
 # Runs a scenario's program natively and through the libc image, and compares what it prints and
 # how it ends.
 #   run_scenario.sh HOW IMAGE PROGRAM STATUS [NAME=VALUE...] [-- ARGUMENT...]
-# HOW: native (only), command (IMAGE PROGRAM), or interpreter (PROGRAM names IMAGE as PT_INTERP).
+# HOW: native (only), command (IMAGE PROGRAM), interpreter (PROGRAM names IMAGE as PT_INTERP), or
+# vm (IMAGE is the command coracle, which runs PROGRAM in a VM).
 # STATUS is what the program must exit with in every case.
 set -u
 how=$1 image=$2 program=$3 status=$4
@@ -41,6 +42,13 @@ tail -n 1 "$work/native" | grep -qx "status $status" || {
 }
 case $how in
 native) exit 0 ;;
+vm)
+    folder=$(dirname "$program")
+    settings=
+    for setting in $environment; do settings="$settings -e $setting"; done
+    environment=
+    run image "$image" run -v "$folder" -w "$folder" $settings "$program" "$@"
+    ;;
 command) run image "$image" "$program" "$@" ;;
 interpreter)
     # The same name in another place: messages hold argv[0], and $ORIGIN is the same folder.
