@@ -192,6 +192,7 @@ Result<void> set_file_lock(File& file, const struct flock& lock, bool is_ofd, bo
 }
 
 Result<void> set_flock(File& file, int operation) {
+    if (operation & LOCK_MAND) return {};  // Linux has dropped these: nothing happens
     Request request = {0, INT64_MAX, F_UNLCK, &file, 0};
     switch (operation & ~LOCK_NB) {
         case LOCK_SH:

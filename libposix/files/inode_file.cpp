@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <linux/falloc.h>
 #include <sys/ioctl.h>
+#include <sys/uio.h>
 
 #include <algorithm>
 #include <cstring>
@@ -97,8 +98,7 @@ Result<uint64_t> seek_to(uint64_t position, uint64_t size, int64_t offset, int w
             return Error(EINVAL);
     }
     int64_t result;
-    if (__builtin_add_overflow(base, offset, &result)) return Error(EOVERFLOW);
-    if (result < 0) return Error(EINVAL);
+    if (__builtin_add_overflow(base, offset, &result) || result < 0) return Error(EINVAL);
     return static_cast<uint64_t>(result);
 }
 
@@ -121,6 +121,7 @@ RegularFile::~RegularFile() {
 }
 
 Result<size_t> RegularFile::read(IoBuffer& to, uint64_t& position) {
+    if (position + to.size() > INT64_MAX) return Error(EINVAL);
     size_t done = TRY(inode().read(to, position));
     position += done;
     touch_access_time(*this);
@@ -129,7 +130,8 @@ Result<size_t> RegularFile::read(IoBuffer& to, uint64_t& position) {
 
 Result<size_t> RegularFile::write(IoBuffer& from, uint64_t& position) {
     if (from.is_empty()) return size_t{0};
-    if (flags & O_APPEND) position = inode().size();
+    if ((flags & O_APPEND) || (from.flags & RWF_APPEND)) position = inode().size();
+    if (position + from.size() > INT64_MAX) return Error(EINVAL);
     uint64_t limit = current_process()->limits.soft(Resource::kFileSize);
     if (position >= limit) {
         send_kernel_signal_to_thread(*current_thread(), kSigXfsz);

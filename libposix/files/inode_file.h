@@ -33,7 +33,9 @@ class RegularFile final : public File {
 class DirectoryFile final : public File {
   public:
     DirectoryFile(const Path& path, const RefPtr<Inode>& inode, uint32_t flags)
-        : File(path, inode, flags) {}
+        : File(path, inode, flags) {
+        seekable_ = true;
+    }
 
     Result<size_t> read(IoBuffer&, uint64_t&) override { return Error(EISDIR); }
     Result<uint64_t> seek(int64_t offset, int whence) override;
@@ -53,7 +55,7 @@ class PathFile final : public File {
 void touch_access_time(File& file);
 void touch_access_time(Inode& inode, const Mount* mount);
 
-// lseek(2) on something with a size. EINVAL, EOVERFLOW.
+// lseek(2) on something with a size. EINVAL.
 Result<uint64_t> seek_to(uint64_t position, uint64_t size, int64_t offset, int whence);
 
 }  // namespace coracle

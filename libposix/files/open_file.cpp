@@ -158,6 +158,7 @@ Result<Path> create_last(const PathWalker& walker, const Credentials& who, NewIn
 
 Result<RefPtr<File>> Inode::open(const Path& path, uint32_t flags) {
     RefPtr<Inode> self(this);
+    if (reopen) return reopen(path, self, flags);
     switch (mode & S_IFMT) {
         case S_IFREG:
             return RegularFile::open(path, self, flags);

@@ -80,6 +80,7 @@ Result<PipeEnds> make_pipe(uint32_t flags) {
     RefPtr<Pipe> pipe = TRY(Pipe::create());
     RefPtr<Inode> inode = TRY(make_anonymous_inode(S_IFIFO | 0600));
     Path path = TRY(make_pipe_path(inode));
+    inode->fifo = pipe.get();
     PipeEnds ends;
     ends.read_end = TRY(make_ref<PipeFile>(path, inode, O_RDONLY | flags, pipe));
     ends.write_end = TRY(make_ref<PipeFile>(path, inode, O_WRONLY | flags, pipe));

@@ -25,7 +25,9 @@ Result<uint64_t> Inode::seek_data(uint64_t offset, bool hole) {
 }
 
 Result<RefPtr<Inode>> Inode::lookup(std::string_view) { return Error(ENOENT); }
-Result<RefPtr<Inode>> Inode::create(std::string_view, const NewInode&) { return Error(EPERM); }
+Result<RefPtr<Inode>> Inode::create(std::string_view, const NewInode& what) {
+    return Error(S_ISREG(what.mode) ? EACCES : EPERM);
+}
 Result<RefPtr<Inode>> Inode::create_unnamed(const NewInode&) { return Error(EOPNOTSUPP); }
 Result<void> Inode::link(std::string_view, Inode&) { return Error(EPERM); }
 Result<void> Inode::unlink(std::string_view, Inode&) { return Error(EPERM); }

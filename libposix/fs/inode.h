@@ -153,6 +153,10 @@ class Inode : public RefCounted<Inode> {
     // The open file description behind open(2); `flags` are open's without O_CREAT and the like.
     // The default knows regular files, directories, fifos and registered devices (ENXIO).
     virtual Result<RefPtr<File>> open(const Path& path, uint32_t flags);
+    // Instead of open(), for inodes without a name that /proc/self/fd leads to.
+    using Reopen = Result<RefPtr<File>> (*)(const Path& path, const RefPtr<Inode>& inode,
+                                            uint32_t flags);
+    Reopen reopen = nullptr;
 
     // The pipe behind a fifo while someone has it open.
     Pipe* fifo = nullptr;

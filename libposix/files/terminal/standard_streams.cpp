@@ -31,7 +31,13 @@ bool must_not_sleep(const File& file, const IoBuffer& buffer) {
 
 class HostInputFile final : public File {
   public:
-    HostInputFile(Path path, RefPtr<Inode> inode) : File(path, inode, O_RDONLY) {}
+    HostInputFile(const Path& path, const RefPtr<Inode>& inode, uint32_t flags)
+        : File(path, inode, flags) {}
+    // There is no end to write to, as there would be with a pipe.
+    static Result<RefPtr<File>> open(const Path& path, const RefPtr<Inode>& inode, uint32_t flags) {
+        if ((flags & O_ACCMODE) != O_RDONLY) return Error(ENXIO);
+        return RefPtr<File>(TRY(make_ref<HostInputFile>(path, inode, flags)));
+    }
 
     Result<size_t> read(IoBuffer& to, uint64_t&) override {
         return HostInput::instance().read(to, must_not_sleep(*this, to));
@@ -55,8 +61,15 @@ class HostInputFile final : public File {
 
 class HostOutputFile final : public File {
   public:
-    HostOutputFile(Path path, RefPtr<Inode> inode, HostOutput& output)
-        : File(path, inode, O_WRONLY), output_(output) {}
+    HostOutputFile(const Path& path, const RefPtr<Inode>& inode, uint32_t flags,
+                   HostOutput& output)
+        : File(path, inode, flags), output_(output) {}
+    template <int descriptor>
+    static Result<RefPtr<File>> open(const Path& path, const RefPtr<Inode>& inode, uint32_t flags) {
+        if ((flags & O_ACCMODE) != O_WRONLY) return Error(ENXIO);
+        return RefPtr<File>(
+            TRY(make_ref<HostOutputFile>(path, inode, flags, HostOutput::of(descriptor))));
+    }
 
     Result<size_t> write(IoBuffer& from, uint64_t&) override {
         auto written = output_.write(from, must_not_sleep(*this, from));
@@ -116,9 +129,11 @@ Result<RefPtr<File>> open_controlling_terminal(const Path& path, const RefPtr<In
 
 Result<RefPtr<File>> make_stream(int descriptor) {
     RefPtr<Inode> inode = TRY(make_anonymous_inode(S_IFIFO | 0600));
+    constexpr Inode::Reopen kOpen[] = {HostInputFile::open, HostOutputFile::open<1>,
+                                       HostOutputFile::open<2>};
+    inode->reopen = kOpen[descriptor];
     Path path = TRY(make_pipe_path(inode));
-    if (descriptor == 0) return RefPtr<File>(TRY(make_ref<HostInputFile>(path, inode)));
-    return RefPtr<File>(TRY(make_ref<HostOutputFile>(path, inode, HostOutput::of(descriptor))));
+    return inode->open(path, descriptor == 0 ? O_RDONLY : O_WRONLY);
 }
 
 // Signals that the host's user sends (docker kill, Ctrl-C where nobody reads keys).
