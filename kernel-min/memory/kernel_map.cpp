@@ -34,10 +34,14 @@ void init_memory(const BootInfo& info) {
     for (size_t i = 0; i < info.usable_count; i++) {
         uint64_t start = info.usable[i].start & ~(kHugePageSize - 1);
         if (start < kBootDirectMapEnd) start = kBootDirectMapEnd;
-        for (; start < info.usable[i].end; start += kHugePageSize) {
-            auto entry = table.make_huge_entry(kDirectMapBase + start);
-            if (!entry) panic("no memory for the direct map");
-            *entry.value() = start | kDataFlags | pte::kHuge | pte::kGlobal;
+        while (start < info.usable[i].end) {
+            auto made = table.make_huge_entry(kDirectMapBase + start);
+            if (!made) panic("no memory for the direct map");
+            uint64_t* entry = made.value();
+            do {  // to the end of the table
+                *entry++ = start | kDataFlags | pte::kHuge | pte::kGlobal;
+                start += kHugePageSize;
+            } while (start < info.usable[i].end && start % (512 * kHugePageSize) != 0);
         }
     }
     if (!table.make_entry(kDeviceBase) || !table.make_entry(kStackBase)) {

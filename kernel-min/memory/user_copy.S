@@ -87,24 +87,49 @@ clear_user_raw:
     FIXUP .Lclear_byte, .Lclear_byte_fault
 
 // long copy_string_raw(char* to, const char* from, size_t size): the length without the NUL;
-// size if there was no NUL; -1 after a fault.
+// size if there was no NUL; -1 after a fault. May store up to seven bytes behind the NUL, within
+// `size`. Words that cross a page are read byte by byte: their end may not be there.
 .balign 32
 .globl copy_string_raw
 copy_string_raw:
     xor %eax, %eax
-1:  cmp %rdx, %rax
-    jae 2f
-.Lstring_load:
+    movabs $0x0101010101010101, %r10
+    movabs $0x8080808080808080, %r11
+1:  lea 8(%rax), %r8
+    cmp %rdx, %r8
+    ja 2f
+    lea (%rsi,%rax), %ecx
+    and $4095, %ecx
+    cmp $4088, %ecx
+    ja 2f
+.Lstring_word_load:
+    mov (%rsi,%rax), %rcx
+    mov %rcx, (%rdi,%rax)
+    mov %rcx, %r9               // a zero byte: (word - 0x01..) & ~word & 0x80..
+    sub %r10, %r9
+    not %rcx
+    and %r11, %r9
+    and %rcx, %r9
+    jnz 3f
+    mov %r8, %rax
+    jmp 1b
+2:  cmp %rdx, %rax
+    jae 4f
+.Lstring_byte_load:
     movzbl (%rsi,%rax), %ecx
     mov %cl, (%rdi,%rax)
     test %cl, %cl
-    jz 2f
+    jz 4f
     inc %rax
     jmp 1b
-2:  ret
+3:  bsf %r9, %r9
+    shr $3, %r9
+    add %r9, %rax
+4:  ret
 .Lstring_fault:
     mov $-1, %rax
     ret
-    FIXUP .Lstring_load, .Lstring_fault
+    FIXUP .Lstring_word_load, .Lstring_fault
+    FIXUP .Lstring_byte_load, .Lstring_fault
 
 .section .note.GNU-stack, "", @progbits

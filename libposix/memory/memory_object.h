@@ -31,11 +31,6 @@ class MemoryObject : public RefCounted<MemoryObject> {
         return Error(EOPNOTSUPP);
     }
 
-    // The same 2 MiB at once, if the object has them contiguous and aligned; ENXIO if not.
-    virtual Result<PhysAddr> huge_page(uint64_t /*huge_index*/, bool /*for_write*/) {
-        return Error(ENXIO);
-    }
-
     // What /proc/self/maps shows. Writes at most `size` bytes with a NUL.
     virtual void describe(char* buffer, size_t size, uint32_t* device_major,
                           uint32_t* device_minor, uint64_t* inode) = 0;
