@@ -9,7 +9,6 @@ namespace coracle::loader {
 namespace {
 
 constexpr int kClassCopy = 2;  // ELF_RTYPE_CLASS_COPY: the definition that is copied.
-constexpr int kClassPlt = 1;
 
 const Elf64_Sym* find_copied(const LinkMap& main_map, const char* name, const LinkMap& image) {
     const Elf64_Sym* symbol = nullptr;
@@ -71,18 +70,6 @@ void point_references_at_program(const LinkMap& main_map, const LinkMap& image) 
             redirect(*reference, copy + (reference->variable - symbol->st_value), name);
     }
     set_code_writable(false);
-}
-
-void use_program_allocator(LinkMap& main_map) {
-    const auto& tables = image::coracle_image_tables;
-    for (uint64_t i = 0; i < tables.allocator_pointer_count; ++i) {
-        const image::AllocatorPointer& pointer = tables.allocator_pointers[i];
-        const Elf64_Sym* symbol = nullptr;
-        LinkMap* owner = _dl_lookup_symbol_x(pointer.name, &main_map, &symbol, main_map.l_scope,
-                                             nullptr, kClassPlt, 0, nullptr);
-        if (symbol == nullptr || owner->l_addr == image_base()) continue;
-        *pointer.pointer = reinterpret_cast<void*>(owner->l_addr + symbol->st_value);
-    }
 }
 
 }  // namespace coracle::loader

@@ -8,8 +8,4 @@ namespace coracle::loader {
 // For each of the image's variables that the program has a copy of: the copy becomes the variable.
 void point_references_at_program(const LinkMap& main_map, const LinkMap& image);
 
-// Lets the image allocate with the program's malloc family, if the program or a library before
-// libc.so.6 in the search order defines one.
-void use_program_allocator(LinkMap& main_map);
-
 }  // namespace coracle::loader

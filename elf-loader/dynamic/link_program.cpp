@@ -11,6 +11,7 @@
 #include "elf-loader/dynamic/image_references.h"
 #include "elf-loader/dynamic/list_objects.h"
 #include "elf-loader/dynamic/preload.h"
+#include "elf-loader/dynamic/program_allocator.h"
 #include "elf-loader/dynamic/program_map.h"
 #include "elf-loader/dynamic/self_relocation.h"
 #include "elf-loader/dynamic/thread_storage.h"
@@ -100,6 +101,7 @@ void tell_debugger(LinkMap& main_map, LinkMap& image) {
 }  // namespace
 
 void link_program(LinkedProgram& program) {
+    note_heap_start();
     LinkMap& main_map = *_dl_get_dl_main_map();
     program.main_map = &main_map;
     const Environment environment = read_environment();

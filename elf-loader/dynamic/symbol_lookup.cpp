@@ -5,6 +5,7 @@
 #include "elf-loader/dynamic/glibc_loader.h"
 #include "elf-loader/dynamic/glibc_thread.h"
 #include "elf-loader/dynamic/scope_guard.h"
+#include "elf-loader/dynamic/symbol_address.h"
 #include "elf-loader/dynamic/tls_address.h"
 
 namespace coracle::loader {
@@ -32,19 +33,6 @@ LinkMap* caller_map(const void* caller) {
     return map != nullptr ? map : _dl_ns[0].loaded;
 }
 
-void* address_of(const Lookup& lookup) {
-    const Elf64_Sym& symbol = *lookup.symbol;
-    if (ELF64_ST_TYPE(symbol.st_info) == STT_TLS) {
-        const TlsIndex index = {lookup.owner->l_tls_modid, symbol.st_value};
-        return __tls_get_addr(&index);
-    }
-    Elf64_Addr value = symbol.st_value;
-    if (symbol.st_shndx != SHN_ABS) value += lookup.owner->l_addr;
-    if (ELF64_ST_TYPE(symbol.st_info) == STT_GNU_IFUNC)
-        value = reinterpret_cast<Elf64_Addr (*)()>(value)();
-    return reinterpret_cast<void*>(value);
-}
-
 void* find(void* handle, const char* name, const FoundVersion* version, int flags,
            const void* caller) {
     Lookup lookup = {name, nullptr, nullptr, version, flags, nullptr};
@@ -70,7 +58,7 @@ void* find(void* handle, const char* name, const FoundVersion* version, int flag
     const int error = _dl_catch_exception(&exception, look_up, &lookup);
     leave_scopes();
     if (exception.message != nullptr) _dl_signal_exception(error, &exception, nullptr);
-    return lookup.symbol != nullptr ? address_of(lookup) : nullptr;
+    return lookup.symbol != nullptr ? symbol_address(*lookup.owner, *lookup.symbol) : nullptr;
 }
 
 // The System V hash, by which versions are compared (gABI, "Hash Table").
@@ -85,6 +73,18 @@ uint32_t version_hash(const char* name) {
 }
 
 }  // namespace
+
+void* symbol_address(const LinkMap& owner, const Elf64_Sym& symbol) {
+    if (ELF64_ST_TYPE(symbol.st_info) == STT_TLS) {
+        const TlsIndex index = {owner.l_tls_modid, symbol.st_value};
+        return __tls_get_addr(&index);
+    }
+    Elf64_Addr value = symbol.st_value;
+    if (symbol.st_shndx != SHN_ABS) value += owner.l_addr;
+    if (ELF64_ST_TYPE(symbol.st_info) == STT_GNU_IFUNC)
+        value = reinterpret_cast<Elf64_Addr (*)()>(value)();
+    return reinterpret_cast<void*>(value);
+}
 
 extern "C" void* _dl_sym(void* handle, const char* name, const void* caller) {
     return find(handle, name, nullptr, kLookupReturnNewest, caller);

@@ -122,7 +122,9 @@ loader_program(missing_symbol main main.c FLAGS ${origin} LIBRARIES link/libpart
 loader_test(missing_symbol 127)
 
 # Whole-process features.
-loader_program(malloc_replacement main main.c FLAGS -fno-builtin)
+loader_library(malloc_replacement libstart.so plugin.cpp FLAGS -DCOUNT=20)
+loader_library(malloc_replacement libplugin.so plugin.cpp FLAGS -DCOUNT=200 -Wl,-Bsymbolic)
+loader_program(malloc_replacement main main.c FLAGS -fno-builtin ${origin} LIBRARIES libstart.so)
 loader_test(malloc_replacement 0)
 loader_library(addresses libaddresses.so library.c)
 loader_program(addresses main main.c FLAGS -Wl,-E ${origin} LIBRARIES libaddresses.so)

@@ -6,35 +6,57 @@
 
 #include "kernel-min/core/gates.h"
 #include "kernel-min/devices/clock_rate.h"
+#include "kernel-min/devices/pit.h"
 #include "kernel-min/memory/frames.h"
 
 namespace coracle {
 namespace {
 
-// A measurement this long is exact to some millionths; one that long is left alone for ever.
+// A measurement against the local APIC's timer is exact to some millionths after so long; one
+// against the PIT after so long is left alone for ever.
 constexpr uint64_t kExactAfterNs = 10'000'000;
-constexpr uint64_t kFinalAfterNs = 2'000'000'000;
+constexpr uint64_t kFinalAfterNs = 1'000'000'000;
+
+// Reads a reference clock and the TSC at one moment: of some tries, the one that took least time,
+// for a hypervisor may stop the CPU between the two.
+template <typename Read>
+auto read_together(Read read, uint64_t* tsc) {
+    constexpr unsigned kTries = 4;
+    uint64_t shortest = UINT64_MAX;
+    decltype(read()) best{};
+    for (unsigned i = 0; i < kTries; i++) {
+        const uint64_t before = read_tsc();
+        const auto value = read();
+        const uint64_t took = read_tsc() - before;
+        if (took >= shortest) continue;
+        shortest = took;
+        best = value;
+        *tsc = before + took / 2;
+    }
+    return best;
+}
 
 // The local APIC's timer as a reference (Intel SDM 3A, 11.5.4): it counts down from what
 // arm_clock_timer() set, so the time it saw is a sum of stretches.
 class ApicReference {
   public:
-    // Starts a stretch; what the one before it saw is kept.
-    void start(uint64_t nanoseconds) {
-        close_stretch();
+    // Starts a stretch. While the measurement runs, what the one before it saw is kept.
+    void start(uint64_t nanoseconds, bool is_measuring) {
+        if (is_measuring) close_stretch();
         core::arm_timer(nanoseconds);
-        stretch_tsc_ = read_tsc();
-        stretch_ns_ = std::min<uint64_t>(nanoseconds, UINT32_MAX);
+        if (!is_measuring) return;
+        stretch_start_ = read_together(current_count, &stretch_tsc_);
     }
 
     // Ticks and nanoseconds seen so far. A timer that ran out tells nothing of its last stretch.
-    void totals(uint64_t tsc, uint64_t* ticks, uint64_t* ns) const {
+    void totals(uint64_t* ticks, uint64_t* ns) const {
         *ticks = ticks_;
         *ns = ns_;
-        const uint64_t remaining = current_count();
-        if (remaining == 0 || stretch_ns_ < remaining) return;
+        uint64_t tsc = 0;
+        const uint32_t remaining = read_together(current_count, &tsc);
+        if (remaining == 0 || stretch_start_ < remaining) return;
         *ticks += tsc - stretch_tsc_;
-        *ns += stretch_ns_ - remaining;
+        *ns += stretch_start_ - remaining;
     }
 
   private:
@@ -44,18 +66,56 @@ class ApicReference {
     }
     void close_stretch() {
         uint64_t ticks, ns;
-        totals(read_tsc(), &ticks, &ns);
+        totals(&ticks, &ns);
         ticks_ = ticks;
         ns_ = ns;
     }
 
     uint64_t ticks_ = 0, ns_ = 0;
-    uint64_t stretch_tsc_ = 0, stretch_ns_ = 0;
+    uint64_t stretch_tsc_ = 0;
+    uint32_t stretch_start_ = 0;
+};
+
+// The PIT as a reference over seconds: a rate that is known to a thousandth tells how often it
+// wrapped around.
+class PitReference {
+  public:
+    void start() {
+        is_present_ = pit::start();
+        if (is_present_) start_ = read_together(pit::read, &start_tsc_);
+    }
+
+    // The rate from the time since start(); not known without a PIT.
+    ClockRate measure(const ClockRate& rough) const {
+        if (!is_present_) return {};
+        uint64_t tsc = 0;
+        const uint32_t now = read_together(pit::read, &tsc);
+        const uint64_t ticks = tsc - start_tsc_;
+        const uint64_t phase = (now - start_) % pit::kPeriod;
+        const uint64_t expected = to_pit_ticks(rough.to_ns(ticks));
+        const uint64_t periods = (expected + pit::kPeriod / 2 - phase) / pit::kPeriod;
+        const uint64_t elapsed = periods * pit::kPeriod + phase;
+        return ClockRate::measured(ticks, to_ns(elapsed));
+    }
+
+  private:
+    // value * to / from, in 64 bits for all times that matter.
+    static uint64_t scale(uint64_t value, uint64_t to, uint64_t from) {
+        return value / from * to + value % from * to / from;
+    }
+    static uint64_t to_pit_ticks(uint64_t ns) { return scale(ns, pit::kHertz, kSecond); }
+    static uint64_t to_ns(uint64_t pit_ticks) { return scale(pit_ticks, kSecond, pit::kHertz); }
+    static constexpr uint64_t kSecond = 1'000'000'000;
+
+    bool is_present_ = false;
+    uint32_t start_ = 0;
+    uint64_t start_tsc_ = 0;
 };
 
 enum class Precision { kYoung, kExact, kFinal };
 
 ApicReference reference;
+PitReference long_reference;
 Precision precision = Precision::kYoung;
 ClockRate rate;
 uint64_t base_tsc, base_ns;
@@ -125,45 +185,47 @@ void write_page() {
 }
 
 // With nothing to go by (the timer ran out before anybody asked), watches the reference briefly.
-void measure_now() {
+void measure_now(uint64_t* ticks, uint64_t* ns) {
     constexpr uint64_t kMeasureNs = 200'000;
-    reference.start(UINT32_MAX);
-    uint64_t ticks, ns;
+    reference.start(UINT32_MAX, true);
     do {
-        reference.totals(read_tsc(), &ticks, &ns);
-    } while (ns < kMeasureNs);
+        reference.totals(ticks, ns);
+    } while (*ns < kMeasureNs);
 }
 
-// Makes the rate better as long as that is worth while.
-void refine(uint64_t tsc) {
+// While the rate is young, everything since boot is read at the newest rate; young_monotonic_ns()
+// keeps it from going back.
+void refine_young() {
     uint64_t ticks, ns;
-    reference.totals(tsc, &ticks, &ns);
-    if (ns == 0 && !rate.is_known()) {
-        measure_now();
-        reference.totals(read_tsc(), &ticks, &ns);
-    }
+    reference.totals(&ticks, &ns);
+    if (ns == 0 && !rate.is_known()) measure_now(&ticks, &ns);
     if (ns == 0) return;
-    if (precision == Precision::kYoung) {
-        // Everything since boot is read at the new rate; monotonic_ns() keeps it from going back.
-        rate = ClockRate::measured(ticks, ns);
-        if (ns < kExactAfterNs) return;
-        base_ns = std::max(rate.to_ns(tsc - base_tsc), last_ns);
-        base_tsc = tsc;
-        precision = Precision::kExact;
-    } else {
-        if (ns < kFinalAfterNs) return;
-        base_ns += rate.to_ns(tsc - base_tsc);
-        base_tsc = tsc;
-        rate = ClockRate::measured(ticks, ns);
-        precision = Precision::kFinal;
-    }
+    rate = ClockRate::measured(ticks, ns);
+    if (ns < kExactAfterNs) return;
+    const uint64_t tsc = read_tsc();
+    base_ns = std::max(rate.to_ns(tsc - base_tsc), last_ns);
+    base_tsc = tsc;
+    precision = Precision::kExact;
+    long_reference.start();
+    write_page();
+}
+
+// Sets the rate once and for all. The clock goes on from where it is.
+void refine_exact() {
+    const uint64_t tsc = read_tsc();
+    if (rate.to_ns(tsc - base_tsc) < kFinalAfterNs) return;
+    const ClockRate exact = long_reference.measure(rate);
+    precision = Precision::kFinal;
+    if (!exact.is_known()) return;
+    base_ns += rate.to_ns(tsc - base_tsc);
+    base_tsc = tsc;
+    rate = exact;
     write_page();
 }
 
 uint64_t young_monotonic_ns() {
-    const uint64_t tsc = read_tsc();
-    refine(tsc);
-    last_ns = std::max(last_ns, base_ns + rate.to_ns(tsc - base_tsc));
+    refine_young();
+    last_ns = std::max(last_ns, base_ns + rate.to_ns(read_tsc() - base_tsc));
     return last_ns;
 }
 
@@ -188,11 +250,14 @@ int64_t days_since_1970(int64_t year, int64_t month, int64_t day) {
 
 void init_clock_source() {
     base_tsc = read_tsc();
-    reference.start(UINT32_MAX);
     rate = rate_from_processor();
     if (!rate.is_known()) rate = rate_from_hypervisor();
     if (!rate.is_known()) rate = rate_from_kvm();
-    if (rate.is_known()) precision = Precision::kFinal;
+    if (rate.is_known()) {
+        precision = Precision::kFinal;
+    } else {
+        reference.start(UINT32_MAX, true);
+    }
 }
 
 uint64_t monotonic_ns() {
@@ -201,15 +266,15 @@ uint64_t monotonic_ns() {
 }
 
 uint64_t tsc_to_ns(uint64_t ticks) {
-    if (precision == Precision::kYoung) refine(read_tsc());
+    if (precision == Precision::kYoung) refine_young();
     return rate.to_ns(ticks);
 }
 
 void arm_clock_timer(uint64_t nanoseconds) {
-    if (precision == Precision::kExact) refine(read_tsc());
-    // Idle, it goes on as the reference as long as one is needed.
+    if (precision == Precision::kExact) refine_exact();
+    // As long as there is something to measure, an idle timer goes on, and comes back here.
     if (nanoseconds == 0 && precision != Precision::kFinal) nanoseconds = UINT32_MAX;
-    reference.start(nanoseconds);
+    reference.start(nanoseconds, precision == Precision::kYoung);
 }
 
 uint64_t read_machine_wall_clock() {

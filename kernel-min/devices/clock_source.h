@@ -1,7 +1,7 @@
 // The monotonic clock, from the TSC. How fast the TSC runs comes from CPUID or kvmclock, or is
-// measured against the local APIC's timer (one tick a nanosecond under QEMU and KVM) or the HPET.
-// Nothing waits for the measurement: it starts at boot, and while it is young each reading of the
-// clock makes it better.
+// measured: at first against the local APIC's timer (one tick a nanosecond under QEMU and KVM),
+// then over seconds against the PIT. Nothing waits for the measurement: it starts at boot, and
+// while it is young each reading of the clock makes it better.
 #pragma once
 
 #include <cstdint>

@@ -163,6 +163,7 @@ class AddressSpace : public RefCounted<AddressSpace>,
     FaultOutcome fault_object(Region& region, uint64_t page, bool write);
     FaultOutcome fault_protected(Region& region, uint64_t page, uint64_t* entry, bool is_huge);
     FaultOutcome copy_page(Region& region, uint64_t page, uint64_t* entry, bool is_huge);
+    void map_ahead(Region& region, uint64_t page, uint64_t* entry);
     void map_around(Region& region, uint64_t page, uint64_t* entry);
     void install(uint64_t* entry, PhysAddr frame, uint64_t flags, uint64_t pages = 1);
     void count_resident(int64_t pages);

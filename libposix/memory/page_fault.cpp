@@ -9,6 +9,7 @@ namespace {
 
 constexpr uint64_t kStackGuardGap = 256 * kPageSize;
 constexpr uint64_t kFaultAroundPages = 16;  // as Linux's fault_around_bytes
+constexpr uint64_t kSequentialPages = 8;
 
 // What a read of untouched anonymous memory sees until the first write. Our reference keeps it
 // from ever being exclusive to a mapping.
@@ -19,8 +20,28 @@ Result<PhysAddr> share_zero_page() {
     return zero_page;
 }
 
-// A huge page must leave the guest some room: small VMs do with small pages.
-bool has_room_for_huge_page() {
+void clear_huge_page(PhysAddr start) {
+    auto* bytes = phys_to_virt<uint8_t>(start);
+    for (size_t offset = 0; offset < kHugePageSize; offset += kPageSize) clear_page(bytes + offset);
+}
+
+// The same for 2 MiB at once.
+PhysAddr huge_zero_page;
+Result<PhysAddr> share_huge_zero_page() {
+    if (!huge_zero_page) {
+        huge_zero_page = TRY(allocate_frames(kHugePageOrder));
+        clear_huge_page(huge_zero_page);
+    }
+    for (size_t at = 0; at < kHugePageSize; at += kPageSize) get_frame(huge_zero_page + at);
+    return huge_zero_page;
+}
+
+bool is_zero_page(PhysAddr frame) {
+    return frame == zero_page || (huge_zero_page && frame - huge_zero_page < kHugePageSize);
+}
+
+// Memory beyond what was asked for must leave the guest some room: small VMs do without.
+bool has_memory_to_spare() {
     FrameStatistics frames = frame_statistics();
     return frames.free > frames.total / 8 + 4 * 512;
 }
@@ -83,18 +104,15 @@ FaultOutcome AddressSpace::resolve_fault(uint64_t address, bool write, bool exec
 bool AddressSpace::try_huge_page(Region& region, uint64_t page, bool write) {
     uint64_t start = page & ~(kHugePageSize - 1);
     if (start < region.start || start + kHugePageSize > region.end || region.no_huge_pages ||
-        region.grows_down || !has_room_for_huge_page()) {
+        region.grows_down || !has_memory_to_spare()) {
         return false;
     }
-    // A read gets the zero page, unless huge pages are what the program asked for.
-    if (!write && !region.huge_pages) return false;
     auto entry = table_.make_huge_entry(start);
     if (!entry || *entry.value()) return false;  // small pages are there already
-    auto frames = allocate_frames(kHugePageOrder);
+    auto frames = write ? allocate_frames(kHugePageOrder) : share_huge_zero_page();
     if (!frames) return false;
-    auto* bytes = phys_to_virt<uint8_t>(frames.value());
-    for (size_t offset = 0; offset < kHugePageSize; offset += kPageSize) clear_page(bytes + offset);
-    install(entry.value(), frames.value(), protection_flags(region, true) | pte::kHuge, 512);
+    if (write) clear_huge_page(frames.value());
+    install(entry.value(), frames.value(), protection_flags(region, write) | pte::kHuge, 512);
     return true;
 }
 
@@ -105,7 +123,22 @@ FaultOutcome AddressSpace::fault_anonymous(Region& region, uint64_t page, bool w
     auto frame = write ? allocate_zeroed_frame() : share_zero_page();
     if (!frame) return FaultOutcome::kOutOfMemory;
     install(entry.value(), frame.value(), protection_flags(region, write));
+    if (write) map_ahead(region, page, entry.value());
     return FaultOutcome::kResolved;
+}
+
+// Memory that is written page after page gets some pages at once: a trap costs as much as several
+// of them. `entry` is that of `page`.
+void AddressSpace::map_ahead(Region& region, uint64_t page, uint64_t* entry) {
+    uint64_t in_table = page >> 12 & 511;
+    bool is_sequential = in_table > 0 && page > region.start && (entry[-1] & pte::kWritable);
+    if (!is_sequential || region.lock_on_fault || !has_memory_to_spare()) return;
+    for (uint64_t i = 1; i < kSequentialPages; i++) {
+        if (in_table + i > 511 || page + i * kPageSize >= region.end || entry[i]) return;
+        auto frame = allocate_zeroed_frame();
+        if (!frame) return;
+        install(&entry[i], frame.value(), protection_flags(region, true));
+    }
 }
 
 FaultOutcome AddressSpace::fault_object(Region& region, uint64_t page, bool write) {
@@ -170,6 +203,15 @@ FaultOutcome AddressSpace::fault_protected(Region& region, uint64_t page, uint64
 }
 
 FaultOutcome AddressSpace::copy_page(Region& region, uint64_t page, uint64_t* entry, bool is_huge) {
+    if (is_huge && pte::address(*entry) == huge_zero_page && has_memory_to_spare()) {
+        auto frames = allocate_frames(kHugePageOrder);
+        if (frames) {
+            clear_huge_page(frames.value());
+            *entry = frames.value() | protection_flags(region, true) | pte::kHuge;
+            put_frames(huge_zero_page, kHugePageOrder);
+            return FaultOutcome::kResolved;
+        }
+    }
     if (is_huge) {
         auto small = table_.make_entry(page);  // splits it
         if (!small) return FaultOutcome::kOutOfMemory;
@@ -178,7 +220,7 @@ FaultOutcome AddressSpace::copy_page(Region& region, uint64_t page, uint64_t* en
     PhysAddr old = pte::address(*entry);
     auto copy = allocate_frame();
     if (!copy) return FaultOutcome::kOutOfMemory;
-    if (old == zero_page) {
+    if (is_zero_page(old)) {
         clear_page(phys_to_virt(copy.value()));
     } else {
         memcpy(phys_to_virt(copy.value()), phys_to_virt(old), kPageSize);

@@ -36,6 +36,9 @@ struct ClosureOptions {
     bool builtin_libc = true;
 };
 
+// The libc image is Debian 12's glibc 2.36.
+constexpr int kImageGlibcMinor = 36;
+
 // The libraries that the libc image is.
 bool is_builtin_library(const std::string& soname);
 

@@ -35,8 +35,8 @@ class Reader {
         file_.machine = header.e_machine;
         file_.type = header.e_type;
         file_.file_class = header.e_ident[EI_CLASS];
-        read_segments();
-        read_sections();
+        // The structures of other classes have other layouts, and no use here.
+        if (file_.file_class == ELFCLASS64) read_segments();
     }
 
   private:
@@ -55,106 +55,83 @@ class Reader {
     }
 
     void read_dynamic(const GElf_Phdr& segment) {
-        Elf_Data* data = elf_getdata_rawchunk(elf_, static_cast<int64_t>(segment.p_offset),
-                                              segment.p_filesz, ELF_T_DYN);
-        if (!data) return;
+        Elf_Data* data = chunk(segment.p_offset, segment.p_filesz, ELF_T_DYN);
         std::vector<GElf_Dyn> entries;
-        uint64_t strings = 0;
-        for (int i = 0;; ++i) {
-            GElf_Dyn entry;
-            if (!gelf_getdyn(data, i, &entry) || entry.d_tag == DT_NULL) break;
-            if (entry.d_tag == DT_STRTAB) strings = file_offset(entry.d_un.d_ptr);
+        GElf_Dyn entry;
+        for (int i = 0; data && gelf_getdyn(data, i, &entry) && entry.d_tag != DT_NULL; ++i) {
             entries.push_back(entry);
+            tables_[entry.d_tag] = file_offset(entry.d_un.d_ptr);
         }
-        if (strings == 0) return;
-        for (const GElf_Dyn& entry : entries) {
-            uint64_t offset = strings + entry.d_un.d_val;
-            switch (entry.d_tag) {
+        if (table(DT_STRTAB) == 0) return;
+        for (const GElf_Dyn& known : entries) {
+            switch (known.d_tag) {
                 case DT_NEEDED:
-                    file_.needed.push_back(text_at(offset));
+                    file_.needed.push_back(string(known.d_un.d_val));
                     break;
                 case DT_SONAME:
-                    file_.soname = text_at(offset);
+                    file_.soname = string(known.d_un.d_val);
                     break;
                 case DT_RPATH:
-                    file_.rpath = split_path_list(text_at(offset));
+                    file_.rpath = split_path_list(string(known.d_un.d_val));
                     break;
                 case DT_RUNPATH:
-                    file_.runpath = split_path_list(text_at(offset));
+                    file_.runpath = split_path_list(string(known.d_un.d_val));
                     break;
             }
         }
+        read_needs();
+        read_definitions();
+        read_symbols();
     }
 
-    void read_sections() {
-        GElf_Shdr symbols{};
-        Elf_Data *symbol_data = nullptr, *index_data = nullptr;
-        for (Elf_Scn* section = nullptr; (section = elf_nextscn(elf_, section));) {
-            GElf_Shdr header;
-            if (!gelf_getshdr(section, &header)) continue;
-            switch (header.sh_type) {
-                case SHT_DYNSYM:
-                    symbols = header;
-                    symbol_data = elf_getdata(section, nullptr);
-                    break;
-                case SHT_GNU_versym:
-                    index_data = elf_getdata(section, nullptr);
-                    break;
-                case SHT_GNU_verneed:
-                    read_needs(section, header);
-                    break;
-                case SHT_GNU_verdef:
-                    read_definitions(section, header);
-                    break;
-            }
-        }
-        if (symbol_data) read_symbols(symbols, symbol_data, index_data);
-    }
-
-    void read_needs(Elf_Scn* section, const GElf_Shdr& header) {
-        Elf_Data* data = elf_getdata(section, nullptr);
-        int offset = 0;
-        for (GElf_Verneed need; data && gelf_getverneed(data, offset, &need);) {
-            std::string library = string(header.sh_link, need.vn_file);
-            int at = offset + static_cast<int>(need.vn_aux);
-            for (GElf_Vernaux version; gelf_getvernaux(data, at, &version);) {
-                std::string name = string(header.sh_link, version.vna_name);
+    void read_needs() {
+        Elf_Data* data = rest(table(DT_VERNEED), ELF_T_BYTE);
+        size_t offset = 0;
+        Elf64_Verneed need;
+        while (copy(data, offset, need)) {
+            std::string library = string(need.vn_file);
+            size_t at = offset + need.vn_aux;
+            for (Elf64_Vernaux version; copy(data, at, version);) {
+                std::string name = string(version.vna_name);
                 file_.needed_versions.push_back(name);
                 versions_[version.vna_other & 0x7fff] = {name, library};
                 if (version.vna_next == 0) break;
-                at += static_cast<int>(version.vna_next);
+                at += version.vna_next;
             }
             if (need.vn_next == 0) break;
-            offset += static_cast<int>(need.vn_next);
+            offset += need.vn_next;
         }
     }
 
-    void read_definitions(Elf_Scn* section, const GElf_Shdr& header) {
-        Elf_Data* data = elf_getdata(section, nullptr);
-        int offset = 0;
-        for (GElf_Verdef definition; data && gelf_getverdef(data, offset, &definition);) {
-            GElf_Verdaux name;
+    void read_definitions() {
+        Elf_Data* data = rest(table(DT_VERDEF), ELF_T_BYTE);
+        size_t offset = 0;
+        Elf64_Verdef definition;
+        while (copy(data, offset, definition)) {
+            Elf64_Verdaux name;
             if (!(definition.vd_flags & VER_FLG_BASE) &&
-                gelf_getverdaux(data, offset + static_cast<int>(definition.vd_aux), &name)) {
-                versions_[definition.vd_ndx & 0x7fff] = {string(header.sh_link, name.vda_name), ""};
+                copy(data, offset + definition.vd_aux, name)) {
+                versions_[definition.vd_ndx & 0x7fff] = {string(name.vda_name), ""};
             }
             if (definition.vd_next == 0) break;
-            offset += static_cast<int>(definition.vd_next);
+            offset += definition.vd_next;
         }
     }
 
-    void read_symbols(const GElf_Shdr& header, Elf_Data* data, Elf_Data* indexes) {
-        size_t count = header.sh_entsize ? header.sh_size / header.sh_entsize : 0;
-        for (size_t i = 1; i < count; ++i) {
+    void read_symbols() {
+        size_t count = symbol_count();
+        Elf_Data* data = chunk(table(DT_SYMTAB), count * sizeof(Elf64_Sym), ELF_T_SYM);
+        Elf_Data* indexes = rest(table(DT_VERSYM), ELF_T_BYTE);
+        for (size_t i = 1; data && i < count; ++i) {
             GElf_Sym entry;
             if (!gelf_getsym(data, static_cast<int>(i), &entry)) break;
             ElfSymbol symbol;
-            symbol.name = string(header.sh_link, entry.st_name);
+            symbol.name = string(entry.st_name);
             symbol.defined = entry.st_shndx != SHN_UNDEF;
             symbol.weak = GELF_ST_BIND(entry.st_info) == STB_WEAK;
             if (symbol.name.empty() || GELF_ST_BIND(entry.st_info) == STB_LOCAL) continue;
-            GElf_Versym index;
-            if (indexes && gelf_getversym(indexes, static_cast<int>(i), &index)) {
+            uint16_t index = 0;
+            if (copy(indexes, i * sizeof(index), index)) {
                 symbol.default_version = !(index & 0x8000);
                 auto version = versions_.find(index & 0x7fff);
                 if (version != versions_.end()) {
@@ -166,10 +143,63 @@ class Reader {
         }
     }
 
-    std::string string(size_t section, size_t offset) {
-        const char* text = elf_strptr(elf_, section, offset);
-        return text ? text : "";
+    // Only section headers and hash tables tell how many dynamic symbols there are.
+    size_t symbol_count() {
+        for (Elf_Scn* section = nullptr; (section = elf_nextscn(elf_, section));) {
+            GElf_Shdr header;
+            if (gelf_getshdr(section, &header) && header.sh_type == SHT_DYNSYM &&
+                header.sh_entsize != 0) {
+                return header.sh_size / header.sh_entsize;
+            }
+        }
+        return table(DT_GNU_HASH) ? count_of_gnu_hash() : 0;
     }
+
+    // The last symbol of the last chain; the ones before the first chain are the undefined.
+    size_t count_of_gnu_hash() {
+        Elf_Data* data = rest(table(DT_GNU_HASH), ELF_T_BYTE);
+        struct {
+            uint32_t buckets, first, bloom_words, bloom_shift;
+        } header;
+        if (!copy(data, 0, header)) return 0;
+        size_t buckets_at = sizeof(header) + size_t{header.bloom_words} * 8;
+        size_t chains_at = buckets_at + size_t{header.buckets} * 4;
+        uint32_t last = 0, start = 0;
+        for (uint32_t i = 0; i < header.buckets && copy(data, buckets_at + i * 4UL, start); ++i) {
+            last = std::max(last, start);
+        }
+        if (last < header.first) return header.first;
+        for (uint32_t hash = 0; copy(data, chains_at + (last - header.first) * 4UL, hash); ++last) {
+            if (hash & 1) break;
+        }
+        return last + 1UL;
+    }
+
+    uint64_t table(int64_t tag) const {
+        auto found = tables_.find(tag);
+        return found == tables_.end() ? 0 : found->second;
+    }
+
+    Elf_Data* chunk(uint64_t offset, uint64_t size, Elf_Type type) {
+        if (offset == 0 || size == 0) return nullptr;
+        return elf_getdata_rawchunk(elf_, static_cast<int64_t>(offset), size, type);
+    }
+
+    // From a table whose size nothing tells to the end of the file.
+    Elf_Data* rest(uint64_t offset, Elf_Type type) {
+        size_t size = 0;
+        if (!elf_rawfile(elf_, &size) || offset == 0 || offset >= size) return nullptr;
+        return chunk(offset, size - offset, type);
+    }
+
+    template <typename T>
+    static bool copy(const Elf_Data* data, size_t offset, T& value) {
+        if (!data || data->d_size < sizeof(T) || offset > data->d_size - sizeof(T)) return false;
+        memcpy(&value, static_cast<const char*>(data->d_buf) + offset, sizeof(T));
+        return true;
+    }
+
+    std::string string(uint64_t offset) { return text_at(table(DT_STRTAB) + offset); }
 
     // The NUL-terminated string at a file offset.
     std::string text_at(uint64_t offset) {
@@ -195,6 +225,7 @@ class Reader {
     Elf* elf_;
     ElfFile& file_;
     std::vector<GElf_Phdr> loads_;
+    std::map<int64_t, uint64_t> tables_;  // DT_* -> file offset, where the value is an address.
     std::map<int, Version> versions_;
 };
 

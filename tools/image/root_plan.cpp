@@ -15,7 +15,6 @@
 namespace coracle {
 namespace {
 
-constexpr int kImageGlibcMinor = 36;  // The libc image is Debian 12's glibc 2.36.
 constexpr char kLibraryFolder[] = "/usr/lib/x86_64-linux-gnu";
 
 std::vector<std::string> split_at(const std::string& text, const char* separators) {

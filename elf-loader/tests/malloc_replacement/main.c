@@ -1,4 +1,5 @@
 // The program's own allocator serves libc too: what libc allocates, the program frees.
+#include <dlfcn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +39,10 @@ void* realloc(void* p, size_t size) {
     return q;
 }
 
+int unique_sum(void);
+
 int main(void) {
+    printf("at start: %d\n", unique_sum());
     int before = allocations;
     char* copy = strdup("copied");
     printf("strdup ours: %d\n", is_ours(copy) && allocations == before + 1);
@@ -57,6 +61,8 @@ int main(void) {
     char* path = realpath("/", NULL);
     printf("realpath ours: %d\n", is_ours(path));
     free(path);
+    int (*unique_sum)(void) = (int (*)(void))dlsym(dlopen("libplugin.so", RTLD_NOW), "unique_sum");
+    printf("plugin: %d\n", unique_sum());
     printf("foreign frees: %d\n", foreign);
     return 0;
 }

@@ -33,11 +33,13 @@ class AddressSpaceTest : public testing::Test {
         EXPECT_EQ(frame_statistics().free, free_before_) << "frames were lost";
     }
 
-    // The shared page of zeros is made once and stays.
+    // The shared pages of zeros are made once and stay.
     void make_zero_page() {
         auto space = AddressSpace::create(limits_).release_value();
-        uint64_t page = space->map({.size = kPageSize, .protection = PROT_READ}).value();
-        space->resolve_fault(page, false, false);
+        for (uint64_t size : {kPageSize, 2 * kHugePageSize}) {
+            uint64_t page = space->map({.size = size, .protection = PROT_READ}).value();
+            space->resolve_fault(page, false, false);
+        }
     }
 
     uint64_t map(uint64_t size, int protection = kReadWrite, int flags = kPrivate,
@@ -103,6 +105,28 @@ TEST_F(AddressSpaceTest, HugePagesWhereTheyFit) {
     write(at + kHugePageSize + 12345, 1);
     EXPECT_EQ(space_->resident_pages(), 512u);
     EXPECT_EQ(read(at + kHugePageSize), 0);
+}
+
+TEST_F(AddressSpaceTest, ReadsShareAHugePageOfZeros) {
+    uint64_t at = map(4 * kHugePageSize);
+    size_t free_before = frame_statistics().free;
+    for (uint64_t page = 0; page < 4; page++) EXPECT_EQ(read(at + page * kHugePageSize + 77), 0);
+    EXPECT_GE(frame_statistics().free + 3, free_before);  // but for page tables
+    write(at + 5, 1);
+    EXPECT_EQ(read(at + 5), 1);
+    EXPECT_EQ(read(at + kHugePageSize + 5), 0);
+}
+
+TEST_F(AddressSpaceTest, SequentialWritesGetPagesAhead) {
+    uint64_t at = map(100 * kPageSize);
+    for (uint64_t page = 0; page < 50; page++) {
+        write(at + page * kPageSize, static_cast<uint8_t>(page));
+        if (page == 0) {
+            EXPECT_EQ(space_->resident_pages(), 1u);
+        }
+    }
+    EXPECT_LT(space_->resident_pages(), 50u + 8u);
+    for (uint64_t page = 0; page < 50; page++) EXPECT_EQ(read(at + page * kPageSize), int(page));
 }
 
 TEST_F(AddressSpaceTest, SmallPagesWhenMemoryIsShort) {
