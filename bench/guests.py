@@ -104,10 +104,16 @@ class CoracleGuest(Guest):
 class LinuxGuest(Guest):
     name = "Linux"
 
+    def __init__(self, *args, tsc_hz):
+        super().__init__(*args)
+        # Linux would measure the TSC against the PIT, which fails on a busy machine and leaves it
+        # with a slow clock.
+        self.tsc_khz = round(tsc_hz / 1000)
+
     def _run(self, command, program, timeout):
         command = command + ["-serial", "stdio", "-append",
-                             "console=ttyS0 quiet tsc=reliable reboot=t panic=-1 -- "
-                             + " ".join(program)]
+                             f"console=ttyS0 quiet tsc=reliable tsc_early_khz={self.tsc_khz} "
+                             f"reboot=t panic=-1 -- {' '.join(program)}"]
         start = time.monotonic()
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=subprocess.DEVNULL)
