@@ -26,8 +26,8 @@ constexpr uint32_t kMonotonicClocks = 1U << CLOCK_MONOTONIC | 1U << CLOCK_MONOTO
 
 bool is_one_of(uint32_t clocks, clockid_t clock) { return (clocks >> (clock & 31) & 1) != 0; }
 
-// Inlined, so that the choice of the clock costs nothing where it is a constant.
-inline uint64_t read_clock(clockid_t id) {
+template <bool realtime>
+inline uint64_t read_clock() {
     const ClockPage& clock = coracle_process_page->clock;
     for (;;) {
         // An odd value will differ from what is read below.
@@ -40,34 +40,44 @@ inline uint64_t read_clock(clockid_t id) {
             : [multiplier] "m"(clock.multiplier), "c"(clock.shift)
             : "rdx", "cc");
         ns += clock.monotonic_base_ns;
-        if (is_one_of(kRealtimeClocks, id)) ns += clock.realtime_offset_ns;
+        if constexpr (realtime) ns += clock.realtime_offset_ns;
         // All has been read, and is one number, before the sequence is read again.
-        asm volatile("" : "+r"(ns), "+r"(id) : : "memory");
+        asm volatile("" : "+r"(ns) : : "memory");
         if (sequence == clock.sequence) [[likely]] return ns;
     }
 }
 
-int page_clock_gettime(clockid_t clock, timespec* time) {
-    if (static_cast<uint32_t>(clock) > CLOCK_BOOTTIME ||
-        !is_one_of(kRealtimeClocks | kMonotonicClocks, clock)) [[unlikely]]
-        return glibc_clock_gettime(clock, time);
-    const uint64_t ns = read_clock(clock);
+int store(uint64_t ns, timespec* time) {
     time->tv_sec = static_cast<time_t>(ns / kNanosecondsPerSecond);
     time->tv_nsec = static_cast<long>(ns % kNanosecondsPerSecond);
     return 0;
 }
 
+__attribute__((noinline)) int other_clock_gettime(clockid_t clock, timespec* time) {
+    if (static_cast<uint32_t>(clock) > CLOCK_BOOTTIME) return glibc_clock_gettime(clock, time);
+    if (is_one_of(kMonotonicClocks, clock)) return store(read_clock<false>(), time);
+    if (is_one_of(kRealtimeClocks, clock)) return store(read_clock<true>(), time);
+    return glibc_clock_gettime(clock, time);
+}
+
+// The usual clocks are asked for first: most programs know no others.
+int page_clock_gettime(clockid_t clock, timespec* time) {
+    if (clock == CLOCK_MONOTONIC) [[likely]] return store(read_clock<false>(), time);
+    if (clock == CLOCK_REALTIME) [[likely]] return store(read_clock<true>(), time);
+    return other_clock_gettime(clock, time);
+}
+
 int page_gettimeofday(timeval* time, void* zone) {
     if (zone != nullptr) *static_cast<struct timezone*>(zone) = {0, 0};
     if (time == nullptr) return 0;
-    const uint64_t ns = read_clock(CLOCK_REALTIME);
+    const uint64_t ns = read_clock<true>();
     time->tv_sec = static_cast<time_t>(ns / kNanosecondsPerSecond);
     time->tv_usec = static_cast<suseconds_t>(ns % kNanosecondsPerSecond / 1000);
     return 0;
 }
 
 time_t page_time(time_t* result) {
-    const auto seconds = static_cast<time_t>(read_clock(CLOCK_REALTIME) / kNanosecondsPerSecond);
+    const auto seconds = static_cast<time_t>(read_clock<true>() / kNanosecondsPerSecond);
     if (result != nullptr) *result = seconds;
     return seconds;
 }
