@@ -6,6 +6,8 @@
 #include "kernel-min/core/layout.h"
 #include "libposix/process/process.h"
 #include "libposix/signals/signal_delivery.h"
+#include "syscall-table/rewriter/process_code.h"
+#include "syscall-table/rewriter/site.h"
 
 using namespace coracle;
 
@@ -24,6 +26,7 @@ const SyscallThunk* dispatch_table = kSyscallThunks;
 void on_syscall(TrapFrame* frame) {
     auto number = static_cast<uint32_t>(frame->rax);
     frame->error_code = number;
+    consider_rewriting(frame->rip - rewriter::kSyscallSize, frame->rax);
     long result = -ENOSYS;
     if (number < abi::kSyscallCount) {
         result = dispatch_table[number](frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8,

@@ -7,6 +7,7 @@
 
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
+#include <memory>
 
 #include "kernel-min/lib/ref_ptr.h"
 #include "kernel-min/lib/user_copy.h"
@@ -35,6 +36,12 @@ struct MapRequest {
 };
 
 enum class FaultOutcome { kResolved, kNotMapped, kNoAccess, kBeyondObject, kOutOfMemory };
+
+// What another room keeps with an address space, and what ends with it.
+class AddressSpaceAttachment {
+  public:
+    virtual ~AddressSpaceAttachment() = default;
+};
 
 class AddressSpace : public RefCounted<AddressSpace>,
                      public boost::intrusive::list_base_hook<
@@ -119,6 +126,7 @@ class AddressSpace : public RefCounted<AddressSpace>,
     bool is_current() const;
     PageTable& page_table() { return table_; }
 
+    std::unique_ptr<AddressSpaceAttachment> call_sites;  // syscall-table/rewriter/process_code.cpp
     bool lock_future = false, lock_future_on_fault = false;  // mlockall(MCL_FUTURE)
 
   private:

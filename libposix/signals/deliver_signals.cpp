@@ -4,6 +4,7 @@
 #include "libposix/signals/default_action.h"
 #include "libposix/signals/signal_delivery.h"
 #include "libposix/signals/signal_frame.h"
+#include "syscall-table/trace/kernel_trace.h"
 
 namespace coracle {
 namespace {
@@ -89,6 +90,7 @@ bool take_signal(SignalInfo& info) {
 // Takes signals until one has a handler to run; false when there is none left.
 bool take_signal_with_handler(const TrapFrame& frame, SignalInfo& info, SignalAction& action) {
     while (take_signal(info)) {
+        trace_signal(info);
         SignalAction& current = (*current_process()->signal_actions)[info.signo];
         action = current;
         if (action.handler == kSigIgn) continue;

@@ -1,10 +1,29 @@
 #include "syscall-table/rewriter/rewriter.h"
 
+#include <asm/unistd_64.h>
+
 #include "syscall-table/rewriter/site.h"
 
 namespace coracle::rewriter {
 
 namespace {
+
+// Calls that replace the registers, or start a thread with a copy of them: their handlers need the
+// frame of a trap, and the stack pointer as it was.
+bool needs_trap(uint64_t number) {
+    switch (number) {
+        case __NR_rt_sigreturn:
+        case __NR_clone:
+        case __NR_fork:
+        case __NR_vfork:
+        case __NR_execve:
+        case __NR_execveat:
+        case __NR_clone3:
+            return true;
+        default:
+            return false;
+    }
+}
 
 // How far a stub may be from its site: the jumps' 2 GiB, less what lies between their ends.
 constexpr uint64_t kReach = (uint64_t{1} << 31) - 2 * kStubPageSize;
@@ -14,7 +33,7 @@ uint64_t distance(uint64_t a, uint64_t b) { return a < b ? b - a : a - b; }
 }  // namespace
 
 bool Rewriter::rewrite(CodeSpace& space, uint64_t address, uint64_t rax) {
-    if (refused_slot(address) == address) return false;
+    if (refused_slot(address) == address || needs_trap(rax)) return false;
     uint8_t bytes[kLookBehind];
     const size_t size = space.read_code_before(address, bytes, sizeof(bytes));
     const std::span<const uint8_t> before = std::span<const uint8_t>(bytes).first(size);

@@ -148,6 +148,15 @@ TEST(Rewriter, SiteKeepsTrappingWithoutRoom) {
     EXPECT_EQ(std::memcmp(reinterpret_cast<void*>(code), original.data(), original.size()), 0);
 }
 
+TEST(Rewriter, CallsThatNeedATrapKeepIt) {
+    OwnCode space;
+    Rewriter rewriter(kEntry);
+    for (uint32_t number : {SYS_rt_sigreturn, SYS_clone, SYS_vfork, SYS_execve}) {
+        const uint64_t code = space.put(kNops + mov(number) + kSyscall);
+        EXPECT_FALSE(rewriter.rewrite(space, code + kNops.size() + kMovSize, number)) << number;
+    }
+}
+
 TEST(Rewriter, FirstBytesOfAMapping) {
     OwnCode space;
     const uint64_t code = space.put(mov(SYS_getppid) + kSyscall + kReturn);
