@@ -43,9 +43,10 @@ constexpr uint32_t kMaxPayload = 64 * 1024;  // kConfig alone may be longer, up 
 constexpr uint32_t kMaxConfig = 4 * 1024 * 1024;
 
 // Standard output and error each start with this much credit; every byte of a kStdoutData or
-// kStderrData frame uses one up, and kOutputCredit gives it back once the byte has left the host
-// program. A writer without credit sleeps (EAGAIN, or no POLLOUT), so a reader that is slow on one
-// stream never holds up the other, or standard input, which share the channel.
+// kStderrData frame uses one up. kOutputCredit gives it back when bytes have left the host program,
+// in portions of up to a quarter of the whole. A writer without credit sleeps (EAGAIN, or no
+// POLLOUT), so a reader that is slow on one stream never holds up the other, or standard input,
+// which share the channel.
 constexpr uint32_t kInitialOutputCredit = 256 * 1024;
 
 struct OutputCredit {

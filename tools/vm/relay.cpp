@@ -243,9 +243,13 @@ void Relay::read_stdin() {
 }
 
 void Relay::write_output(int descriptor) {
-    channel::OutputCredit credit{static_cast<uint32_t>(descriptor), 0};
-    credit.bytes = static_cast<uint32_t>(outputs_[descriptor - 1].write_some());
-    if (credit.bytes > 0) {
+    // Each frame interrupts the guest, so credit goes back in portions.
+    constexpr uint32_t kPortion = channel::kInitialOutputCredit / 4;
+    uint32_t& written = uncredited_[descriptor - 1];
+    written += static_cast<uint32_t>(outputs_[descriptor - 1].write_some());
+    if (written >= kPortion) {
+        channel::OutputCredit credit{static_cast<uint32_t>(descriptor), written};
+        written = 0;
         append_frame(to_guest_, FrameType::kOutputCredit,
                      {reinterpret_cast<const char*>(&credit), sizeof(credit)});
         write_channel();

@@ -65,6 +65,7 @@ class Relay {
     uint64_t stdin_credit_ = 0;
     bool stdin_open_ = true;
     OutputStream outputs_[2];  // Descriptors 1 and 2.
+    uint32_t uncredited_[2] = {0, 0};  // Bytes written whose credit has not gone back.
     bool told_broken_[2] = {false, false};
     UniqueFd trace_fd_;
     std::optional<OutputStream> trace_;
