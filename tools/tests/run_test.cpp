@@ -24,6 +24,12 @@ using testing::EndsWith;
 using testing::HasSubstr;
 using testing::StartsWith;
 
+// The tests' own cache of root images, shared by them all.
+const std::string& cache_folder() {
+    static const TemporaryFolder folder;
+    return folder.path();
+}
+
 // One run of the host program with pipes for its standard streams.
 class HostRun {
   public:
@@ -125,6 +131,7 @@ class HostRun {
         for (std::string& word : words) argv.push_back(word.data());
         argv.push_back(nullptr);
         signal(SIGPIPE, SIG_IGN);
+        const std::string& cache = cache_folder();
         pid = fork();
         if (pid != 0) return;
         signal(SIGPIPE, SIG_DFL);
@@ -134,6 +141,7 @@ class HostRun {
         setenv("FAKE_GUEST_FAULT", fault.c_str(), 1);
         setenv("PATH", "/usr/bin:/bin", 1);
         setenv("TERM", "vt100", 1);
+        setenv("XDG_CACHE_HOME", cache.c_str(), 1);
         unsetenv("ASAN_OPTIONS");
         alarm(60);  // Whatever a test waits for.
         execv(argv[0], argv.data());
@@ -213,9 +221,10 @@ TEST(RunStreams, AReaderThatGoesAwayGivesSigpipe) {
 TEST(RunStreams, OutputToAFileKeepsItsPlace) {
     TemporaryFolder made;
     std::string path = made.path() + "/out";
-    std::string command = std::string("CORACLE_QEMU=") + FAKE_GUEST +
-                          " CORACLE_KERNEL=" + FAKE_GUEST + " sh -c 'echo before; " +
-                          CORACLE_PROGRAM + " run echo inside; echo after' > " + path;
+    std::string command = "XDG_CACHE_HOME=" + cache_folder() +
+                          " CORACLE_QEMU=" FAKE_GUEST " CORACLE_KERNEL=" + FAKE_GUEST +
+                          " sh -c 'echo before; " + CORACLE_PROGRAM +
+                          " run echo inside; echo after' > " + path;
     EXPECT_EQ(system(command.c_str()), 0);
     EXPECT_EQ(read_host_file(path), "before\ninside\nafter\n");
 }
@@ -335,7 +344,8 @@ TEST(RunErrors, TheEmergencyConsoleIsShownLineByLine) {
 }
 
 TEST(RunErrors, QemuIsMissing) {
-    std::string command = std::string("CORACLE_QEMU=/no/qemu CORACLE_KERNEL=") + FAKE_GUEST + " " +
+    std::string command = "XDG_CACHE_HOME=" + cache_folder() +
+                          " CORACLE_QEMU=/no/qemu CORACLE_KERNEL=" FAKE_GUEST " " +
                           CORACLE_PROGRAM + " run true 2>&1";
     FILE* pipe = popen(command.c_str(), "r");
     char line[512] = "";
