@@ -33,16 +33,24 @@ uint64_t distance(uint64_t a, uint64_t b) { return a < b ? b - a : a - b; }
 }  // namespace
 
 bool Rewriter::rewrite(CodeSpace& space, uint64_t address, uint64_t rax) {
-    if (refused_slot(address) == address || needs_trap(rax)) return false;
+    uint64_t& refused = refused_[hash(address)];
+    if (refused == address || needs_trap(rax) || is_first_trap(address)) return false;
     uint8_t bytes[kLookBehind];
     const size_t size = space.read_code_before(address, bytes, sizeof(bytes));
     const std::span<const uint8_t> before = std::span<const uint8_t>(bytes).first(size);
     if (!is_rewritable(before, rax) || !redirect(space, address, static_cast<uint32_t>(rax))) {
-        refused_slot(address) = address;
+        refused = address;
         return false;
     }
     ++rewritten_;
     return true;
+}
+
+bool Rewriter::is_first_trap(uint64_t address) {
+    uint64_t& seen = seen_[hash(address)];
+    if (seen == address) return false;
+    seen = address;
+    return ++first_traps_ % kImpatience != 0;
 }
 
 // The stub is complete before the jump to it is written.

@@ -1,4 +1,5 @@
-// Turns the `syscall` instructions of a program into calls of the kernel, each when it first traps.
+// Turns the `syscall` instructions of a program into calls of the kernel, each when it traps again:
+// many are made once, at a program's start, and a rewrite costs as much as several traps.
 //
 // One Rewriter belongs to an address space: fork copies it, execve starts with a new one. It needs
 // no memory of its own but the stub pages in the program.
@@ -42,8 +43,8 @@ class Rewriter {
     // `entry`: where stubs call to (ProcessPage::syscall_entry).
     explicit Rewriter(uint64_t entry) : entry_(entry) {}
 
-    // The `syscall` at `address` trapped with this rax. Rewrites it if that is provably right
-    // (site.h), and tells whether it did; if not, the site goes on trapping. Never fails the call.
+    // The `syscall` at `address` trapped with this rax. Rewrites it if it did so before and if that
+    // is provably right (site.h), and tells whether it did; if not, the site goes on trapping.
     bool rewrite(CodeSpace& space, uint64_t address, uint64_t rax);
 
     uint32_t rewritten_count() const { return rewritten_; }
@@ -52,7 +53,10 @@ class Rewriter {
     static constexpr size_t kMaxPages = 64;
     static constexpr size_t kStubsPerPage = (kStubPageSize - sizeof(uint64_t)) / kStubSize;
     static constexpr size_t kSlotOffset = kStubPageSize - sizeof(uint64_t);
-    static constexpr size_t kRefusedEntries = 64;
+    static constexpr size_t kSites = 128;
+    // Two sites that share an entry of seen_ must not hold each other off: one in so many is
+    // rewritten at its first trap.
+    static constexpr uint32_t kImpatience = 16;
 
     struct Page {
         uint64_t address;
@@ -61,16 +65,17 @@ class Rewriter {
 
     Result<uint64_t> allocate_stub(CodeSpace& space, uint64_t address);
     Result<void> redirect(CodeSpace& space, uint64_t address, uint32_t number);
-    uint64_t& refused_slot(uint64_t address) {
-        return refused_[(address ^ address >> 8) % kRefusedEntries];
-    }
+    bool is_first_trap(uint64_t address);
+    static size_t hash(uint64_t address) { return (address ^ address >> 7) % kSites; }
 
     uint64_t entry_;
     uint32_t page_count_ = 0;
     uint32_t rewritten_ = 0;
     Page pages_[kMaxPages] = {};
     // Sites that were looked at and must trap, so that they are not looked at each time.
-    uint64_t refused_[kRefusedEntries] = {};
+    uint64_t refused_[kSites] = {};
+    uint64_t seen_[kSites] = {};
+    uint32_t first_traps_ = 0;
 };
 
 }  // namespace coracle::rewriter

@@ -87,6 +87,41 @@ Registers some_registers() {
     return {0, 11, 12, 13, 14, 15, 16, 17, 18, 19, 20, 21, 22, 0x5ed20e5ed20e};
 }
 
+// Sites are rewritten at their second trap.
+bool trap_twice(Rewriter& rewriter, OwnCode& space, uint64_t site, uint64_t rax) {
+    return rewriter.rewrite(space, site, rax) || rewriter.rewrite(space, site, rax);
+}
+
+TEST(Rewriter, FirstTrapLeavesTheSiteAlone) {
+    OwnCode space;
+    const uint64_t code = space.put(kNops + mov(SYS_getppid) + kSyscall + kReturn);
+    const uint64_t site = code + kNops.size() + kMovSize;
+    Rewriter rewriter(kEntry);
+    EXPECT_FALSE(rewriter.rewrite(space, site, SYS_getppid));
+    EXPECT_TRUE(space.stub_pages.empty());
+    EXPECT_TRUE(rewriter.rewrite(space, site, SYS_getppid));
+}
+
+// However addresses fall, sites that trap in turn are rewritten before long.
+TEST(Rewriter, SitesThatTrapInTurnAreAllRewritten) {
+    OwnCode space;
+    Rewriter rewriter(kEntry);
+    constexpr size_t kSite = 20, kSites = 200, kRounds = 40;
+    const Bytes code = Bytes(12, 0x90) + mov(SYS_getppid) + kSyscall + kReturn;
+    size_t rewritten = 0;
+    std::vector<bool> done(kSites);
+    for (size_t round = 0; round < kRounds; ++round) {
+        for (size_t i = 0; i < kSites; ++i) {
+            if (done[i]) continue;
+            if (round == 0) space.put(code, i * kSite);
+            const uint64_t site = space.put({}, i * kSite) + 12 + kMovSize;
+            done[i] = rewriter.rewrite(space, site, SYS_getppid);
+            rewritten += done[i];
+        }
+    }
+    EXPECT_EQ(rewritten, kSites);
+}
+
 TEST(Rewriter, RewrittenCallGivesTheSameAndKeepsRegistersAndRedZone) {
     OwnCode space;
     const uint64_t code = space.put(kNops + mov(SYS_getppid) + kSyscall + kReturn);
@@ -96,7 +131,7 @@ TEST(Rewriter, RewrittenCallGivesTheSameAndKeepsRegistersAndRedZone) {
     EXPECT_EQ(expected.rax, static_cast<uint64_t>(getppid()));
 
     Rewriter rewriter(kEntry);
-    ASSERT_TRUE(rewriter.rewrite(space, site, SYS_getppid));
+    ASSERT_TRUE(trap_twice(rewriter, space, site, SYS_getppid));
     EXPECT_EQ(rewriter.rewritten_count(), 1u);
     const int calls = test_entry_calls;
     Registers actual = some_registers();
@@ -110,7 +145,7 @@ TEST(Rewriter, JumpToTheSyscallItselfStillWorks) {
     const uint64_t code = space.put(kNops + mov(SYS_getppid) + kSyscall + kReturn);
     const uint64_t site = code + kNops.size() + kMovSize;
     Rewriter rewriter(kEntry);
-    ASSERT_TRUE(rewriter.rewrite(space, site, SYS_getppid));
+    ASSERT_TRUE(trap_twice(rewriter, space, site, SYS_getppid));
     const int calls = test_entry_calls;
     Registers registers = some_registers();
     registers.rax = SYS_getpid;
@@ -126,7 +161,7 @@ TEST(Rewriter, ManySitesTakeMoreThanOnePage) {
     const Bytes code = mov(SYS_getppid) + kSyscall + kReturn;
     for (size_t i = 0; i < kSites; ++i) {
         const uint64_t address = space.put(Bytes(12, 0x90) + code, i * kSite);
-        ASSERT_TRUE(rewriter.rewrite(space, address + 12 + kMovSize, SYS_getppid)) << i;
+        ASSERT_TRUE(trap_twice(rewriter, space, address + 12 + kMovSize, SYS_getppid)) << i;
     }
     EXPECT_EQ(space.stub_pages.size(), 2u);
     const int calls = test_entry_calls;
@@ -144,7 +179,7 @@ TEST(Rewriter, SiteKeepsTrappingWithoutRoom) {
     const Bytes original = kNops + mov(SYS_getppid) + kSyscall + kReturn;
     const uint64_t code = space.put(original);
     Rewriter rewriter(kEntry);
-    EXPECT_FALSE(rewriter.rewrite(space, code + kNops.size() + kMovSize, SYS_getppid));
+    EXPECT_FALSE(trap_twice(rewriter, space, code + kNops.size() + kMovSize, SYS_getppid));
     EXPECT_EQ(std::memcmp(reinterpret_cast<void*>(code), original.data(), original.size()), 0);
 }
 
@@ -153,7 +188,7 @@ TEST(Rewriter, CallsThatNeedATrapKeepIt) {
     Rewriter rewriter(kEntry);
     for (uint32_t number : {SYS_rt_sigreturn, SYS_clone, SYS_vfork, SYS_execve}) {
         const uint64_t code = space.put(kNops + mov(number) + kSyscall);
-        EXPECT_FALSE(rewriter.rewrite(space, code + kNops.size() + kMovSize, number)) << number;
+        EXPECT_FALSE(trap_twice(rewriter, space, code + kNops.size() + kMovSize, number)) << number;
     }
 }
 
@@ -161,9 +196,9 @@ TEST(Rewriter, FirstBytesOfAMapping) {
     OwnCode space;
     const uint64_t code = space.put(mov(SYS_getppid) + kSyscall + kReturn);
     Rewriter rewriter(kEntry);
-    EXPECT_TRUE(rewriter.rewrite(space, code + kMovSize, SYS_getppid));
+    EXPECT_TRUE(trap_twice(rewriter, space, code + kMovSize, SYS_getppid));
     OwnCode bare;
-    EXPECT_FALSE(rewriter.rewrite(bare, bare.put(kSyscall + kReturn), SYS_getppid));
+    EXPECT_FALSE(trap_twice(rewriter, bare, bare.put(kSyscall + kReturn), SYS_getppid));
 }
 
 bool rewritable(const Bytes& before, uint64_t rax) { return is_rewritable(before, rax); }
