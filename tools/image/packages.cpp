@@ -112,6 +112,20 @@ const Package* PackageDatabase::first_installed(
     return nullptr;
 }
 
+const Package* PackageDatabase::whole_form(const std::string& name) const {
+    for (std::string_view suffix : {"-minimal", "-base"}) {
+        if (!name.ends_with(suffix)) continue;
+        auto whole = packages_.find(name.substr(0, name.size() - suffix.size()));
+        if (whole == packages_.end()) continue;
+        for (const auto& alternatives : whole->second.depends) {
+            if (std::find(alternatives.begin(), alternatives.end(), name) != alternatives.end()) {
+                return &whole->second;
+            }
+        }
+    }
+    return nullptr;
+}
+
 std::map<std::string, std::string> PackageDatabase::owners(
     const std::set<std::string>& paths) const {
     std::map<std::string, std::string, std::less<>>

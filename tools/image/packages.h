@@ -56,6 +56,11 @@ class PackageDatabase {
         return found;
     }
 
+    // The installed package of which this one is the small form, as python3-minimal is of python3
+    // and perl-base of perl: what NAME-minimal or NAME-base is without its suffix, if that
+    // depends on it. Null if there is none.
+    const Package* whole_form(const std::string& name) const;
+
     // The paths that a package installed, folders too.
     std::vector<std::string> files(const std::string& name) const;
 

@@ -114,6 +114,10 @@ class Planner {
         }
         if (own.empty()) return;  // What no package owns comes with its libraries alone.
         std::set<std::string> roots = own;
+        // An interpreter with its whole library, if that is installed.
+        for (const std::string& name : own) {
+            if (const Package* whole = database.whole_form(name)) roots.insert(whole->name);
+        }
         for (const auto& [path, owner] : owners) {
             const Package* package = database.find(owner);
             if (package && !is_left_out(*package)) roots.insert(owner);
