@@ -3,7 +3,9 @@
 namespace coracle::elf {
 namespace {
 
-bool is_power_of_two(uint64_t value) { return value != 0 && (value & (value - 1)) == 0; }
+bool is_power_of_two(uint64_t value) {
+    return value != 0 && (value & (value - 1)) == 0;
+}
 
 // True if base + size does not wrap and stays within limit.
 bool fits(uint64_t base, uint64_t size, uint64_t limit) {
@@ -17,7 +19,8 @@ Problem ElfFile::check_header(size_t head_size, uint64_t file_size) const {
     if (h.e_ident[EI_MAG0] != ELFMAG0 || h.e_ident[EI_MAG1] != ELFMAG1 ||
         h.e_ident[EI_MAG2] != ELFMAG2 || h.e_ident[EI_MAG3] != ELFMAG3)
         return {"invalid ELF header", "e_ident[EI_MAG0]"};
-    if (h.e_ident[EI_CLASS] == ELFCLASS32) return {"wrong ELF class: ELFCLASS32", "e_ident[EI_CLASS]"};
+    if (h.e_ident[EI_CLASS] == ELFCLASS32)
+        return {"wrong ELF class: ELFCLASS32", "e_ident[EI_CLASS]"};
     if (h.e_ident[EI_CLASS] != ELFCLASS64) return {"unknown ELF class", "e_ident[EI_CLASS]"};
     if (h.e_ident[EI_DATA] != ELFDATA2LSB)
         return {"ELF file data encoding not little-endian", "e_ident[EI_DATA]"};
@@ -33,8 +36,7 @@ Problem ElfFile::check_header(size_t head_size, uint64_t file_size) const {
     if (h.e_phentsize != sizeof(Elf64_Phdr))
         return {"ELF file's phentsize not the expected size", "e_phentsize"};
     if (h.e_phnum == 0) return {"object file has no loadable segments", "e_phnum"};
-    if (h.e_phoff % alignof(Elf64_Phdr) != 0)
-        return {"program headers are not aligned", "e_phoff"};
+    if (h.e_phoff % alignof(Elf64_Phdr) != 0) return {"program headers are not aligned", "e_phoff"};
     const uint64_t table_size = uint64_t{h.e_phnum} * sizeof(Elf64_Phdr);
     if (!fits(h.e_phoff, table_size, file_size))
         return {"program headers lie outside the file", "e_phoff"};
@@ -70,8 +72,8 @@ Problem ElfFile::parse(const void* head, size_t head_size, uint64_t file_size) {
     header_ = static_cast<const Elf64_Ehdr*>(head);
     segments_ = {};
     if (const Problem problem = check_header(head_size, file_size)) return problem;
-    const auto* table = reinterpret_cast<const Elf64_Phdr*>(static_cast<const char*>(head) +
-                                                            header_->e_phoff);
+    const auto* table =
+        reinterpret_cast<const Elf64_Phdr*>(static_cast<const char*>(head) + header_->e_phoff);
     segments_ = {table, header_->e_phnum};
 
     uint64_t last_address = 0;

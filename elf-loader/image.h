@@ -18,8 +18,8 @@ struct ProcessPage;
 namespace coracle::image {
 
 enum class ReferenceKind : uint32_t {
-    kAddress,      // 8 bytes that hold the variable's address (plus addend).
-    kPcRelative,   // 4 bytes in code: address plus addend minus the place.
+    kAddress,     // 8 bytes that hold the variable's address (plus addend).
+    kPcRelative,  // 4 bytes in code: address plus addend minus the place.
 };
 
 // Code or data of the image that refers to one of its exported variables. A program that has its

@@ -18,9 +18,14 @@ int info_index(int64_t tag) {
 constexpr int kFlags1 = version_tag_index(DT_FLAGS_1);
 
 void relocate_dynamic_addresses(LinkMap& map) {
-    constexpr int kAddresses[] = {DT_HASH,   DT_PLTGOT, DT_STRTAB,
-                                  DT_SYMTAB, DT_RELR,   DT_JMPREL,
-                                  DT_RELA,   version_tag_index(DT_VERSYM),
+    constexpr int kAddresses[] = {DT_HASH,
+                                  DT_PLTGOT,
+                                  DT_STRTAB,
+                                  DT_SYMTAB,
+                                  DT_RELR,
+                                  DT_JMPREL,
+                                  DT_RELA,
+                                  version_tag_index(DT_VERSYM),
                                   address_tag_index(DT_GNU_HASH)};
     for (const int index : kAddresses) {
         Elf64_Dyn* entry = map.l_info[index];

@@ -142,8 +142,12 @@ static_assert(offsetof(LinkMap, l_tls_initimage) == 1104);
 static_assert(sizeof(LinkMap) == 1192);
 
 // The index in l_info of a dynamic tag of each range; plain tags are their own index.
-constexpr int version_tag_index(int64_t tag) { return DT_NUM + (0x6fffffff - tag); }
-constexpr int extra_tag_index(int64_t tag) { return DT_NUM + DT_VERSIONTAGNUM + (0x7fffffff - tag); }
+constexpr int version_tag_index(int64_t tag) {
+    return DT_NUM + (0x6fffffff - tag);
+}
+constexpr int extra_tag_index(int64_t tag) {
+    return DT_NUM + DT_VERSIONTAGNUM + (0x7fffffff - tag);
+}
 constexpr int value_tag_index(int64_t tag) {
     return DT_NUM + DT_VERSIONTAGNUM + DT_EXTRANUM + (DT_VALRNGHI - tag);
 }

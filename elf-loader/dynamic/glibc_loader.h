@@ -50,8 +50,8 @@ void _dl_fini();
 void _dl_find_object_init();
 int _dl_process_pt_gnu_property(LinkMap* map, int fd, const Elf64_Phdr* header);
 LinkMap* _dl_lookup_symbol_x(const char* name, LinkMap* map, const Elf64_Sym** symbol,
-                             Scope** scope, const FoundVersion* version, int type_class,
-                             int flags, LinkMap* skip);
+                             Scope** scope, const FoundVersion* version, int type_class, int flags,
+                             LinkMap* skip);
 LinkMap* _dl_find_dso_for_object(Elf64_Addr address);
 
 // Start: elf/dl-support.c, csu/libc-start.c, csu/init-first.c.

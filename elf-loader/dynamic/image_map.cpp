@@ -17,7 +17,7 @@ struct ProvidedLibrary {
 };
 
 #define PROVIDED(soname) \
-    {CORACLE_LIBRARY_DIRECTORY soname, soname, "/usr" CORACLE_LIBRARY_DIRECTORY soname}
+    { CORACLE_LIBRARY_DIRECTORY soname, soname, "/usr" CORACLE_LIBRARY_DIRECTORY soname }
 
 const ProvidedLibrary kProvided[] = {
     PROVIDED("libc.so.6"),

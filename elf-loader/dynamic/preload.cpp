@@ -33,9 +33,8 @@ void load_one(const char* name, const char* source, LinkMap& main_map, PreloadLi
     bool allocated = false;
     _dl_catch_error(&object, &message, &allocated, map_object, &request);
     if (message != nullptr) {
-        _dl_error_printf(
-            "ERROR: ld.so: object '%s' from %s cannot be preloaded (%s): ignored.\n", name, source,
-            message);
+        _dl_error_printf("ERROR: ld.so: object '%s' from %s cannot be preloaded (%s): ignored.\n",
+                         name, source, message);
         return;
     }
     if (_dl_ns[0].count == loaded_before) return;

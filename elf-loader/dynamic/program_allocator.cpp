@@ -20,7 +20,9 @@ void (*program_free)(void*);
 void* (*program_realloc)(void*, size_t);
 void* (*program_malloc)(size_t);
 
-bool is_early(const void* block) { return block >= heap_start && block < heap_end; }
+bool is_early(const void* block) {
+    return block >= heap_start && block < heap_end;
+}
 
 void free_late(void* block) {
     if (!is_early(block)) program_free(block);
@@ -63,7 +65,9 @@ void* adopt(const char* name, void* function) {
 
 }  // namespace
 
-void note_heap_start() { heap_start = static_cast<char*>(sbrk(0)); }
+void note_heap_start() {
+    heap_start = static_cast<char*>(sbrk(0));
+}
 
 void use_program_allocator(LinkMap& main_map) {
     const auto& tables = image::coracle_image_tables;

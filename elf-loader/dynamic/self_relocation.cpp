@@ -118,9 +118,15 @@ void apply_relr(const uint64_t* entry, const uint64_t* end) {
 
 }  // namespace
 
-Elf64_Addr image_base() { return reinterpret_cast<Elf64_Addr>(&__ehdr_start); }
-const Elf64_Ehdr* image_header() { return &__ehdr_start; }
-Elf64_Dyn* image_dynamic() { return _DYNAMIC; }
+Elf64_Addr image_base() {
+    return reinterpret_cast<Elf64_Addr>(&__ehdr_start);
+}
+const Elf64_Ehdr* image_header() {
+    return &__ehdr_start;
+}
+Elf64_Dyn* image_dynamic() {
+    return _DYNAMIC;
+}
 
 void relocate_image() {
     const DynamicTables tables = read_dynamic_tables();
@@ -193,4 +199,6 @@ void shift_image_tls(int64_t bytes) {
 
 }  // namespace coracle::loader
 
-extern "C" void _dl_relocate_static_pie() { coracle::loader::relocate_image_functions(); }
+extern "C" void _dl_relocate_static_pie() {
+    coracle::loader::relocate_image_functions();
+}

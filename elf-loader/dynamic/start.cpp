@@ -93,8 +93,8 @@ extern "C" [[noreturn]] void loader_entry(uintptr_t* stack) {
     start_stack = stack;
     linked_program.run_as_command = run_as_command;
     if (linked_program.run_as_command && stack[0] > 1) drop_first_argument(stack);
-    coracle_libc_start(run_program, static_cast<int>(stack[0]),
-                       reinterpret_cast<char**>(stack + 1), nullptr, nullptr, nullptr, stack);
+    coracle_libc_start(run_program, static_cast<int>(stack[0]), reinterpret_cast<char**>(stack + 1),
+                       nullptr, nullptr, nullptr, stack);
 }
 
 // In place of csu/init-first.c's.

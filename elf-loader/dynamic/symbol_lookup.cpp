@@ -90,8 +90,7 @@ extern "C" void* _dl_sym(void* handle, const char* name, const void* caller) {
     return find(handle, name, nullptr, kLookupReturnNewest, caller);
 }
 
-extern "C" void* _dl_vsym(void* handle, const char* name, const char* version,
-                          const void* caller) {
+extern "C" void* _dl_vsym(void* handle, const char* name, const char* version, const void* caller) {
     const FoundVersion found = {version, version_hash(version), 1, nullptr};
     return find(handle, name, &found, 0, caller);
 }

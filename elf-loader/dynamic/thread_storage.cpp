@@ -53,7 +53,9 @@ struct alignas(kMinimumAlign) ProvisionalThread {
     ThreadDescriptor descriptor;
 } provisional;
 
-size_t round_up(size_t value, size_t align) { return (value + align - 1) / align * align; }
+size_t round_up(size_t value, size_t align) {
+    return (value + align - 1) / align * align;
+}
 
 void set_thread_pointer(ThreadDescriptor* thread) {
     thread->tcb = thread;
@@ -81,8 +83,8 @@ size_t assign_offsets(SlotInfoList* list) {
 
 SlotInfoList* list_modules() {
     const size_t count = _dl_tls_max_dtv_idx + 1 + kSpareSlots;
-    auto* list = static_cast<SlotInfoList*>(
-        calloc(1, sizeof(SlotInfoList) + count * sizeof(SlotInfo)));
+    auto* list =
+        static_cast<SlotInfoList*>(calloc(1, sizeof(SlotInfoList) + count * sizeof(SlotInfo)));
     if (list == nullptr) _dl_fatal_printf("cannot allocate TLS data structures\n");
     list->count = count;
     for (LinkMap* map = _dl_ns[0].loaded; map != nullptr; map = map->l_next)

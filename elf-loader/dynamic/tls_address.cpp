@@ -125,8 +125,7 @@ void allocate_block(ThreadDescriptor* thread, size_t module) {
     const auto address = (reinterpret_cast<uintptr_t>(allocated) + align - 16) & ~(align - 1);
     auto* block = reinterpret_cast<char*>(address);
     memcpy(block, map->l_tls_initimage, map->l_tls_initimage_size);
-    memset(block + map->l_tls_initimage_size, 0,
-           map->l_tls_blocksize - map->l_tls_initimage_size);
+    memset(block + map->l_tls_initimage_size, 0, map->l_tls_blocksize - map->l_tls_initimage_size);
     thread->dtv[module].block = {block, allocated};
 }
 
@@ -144,8 +143,7 @@ size_t module_generation(size_t module) {
 
 using namespace coracle::loader;
 
-extern "C" __attribute__((visibility("hidden"))) void* tls_get_address_slow(
-    const TlsIndex* index) {
+extern "C" __attribute__((visibility("hidden"))) void* tls_get_address_slow(const TlsIndex* index) {
     ThreadDescriptor* thread = this_thread();
     const size_t generation = __atomic_load_n(&_dl_tls_generation, __ATOMIC_ACQUIRE);
     if (thread->dtv[0].counter != generation &&

@@ -123,7 +123,8 @@ void relocate(void* argument) {
 // Gives the descriptors of the objects that pretended another resolver. Their arguments are one
 // block of memory, which goes with the object.
 void make_dynamic(LinkMap& map, Scope** scope, const Pretence& pretence, unsigned count) {
-    auto* argument = static_cast<DynamicTlsDescriptor*>(malloc(count * sizeof(DynamicTlsDescriptor)));
+    auto* argument =
+        static_cast<DynamicTlsDescriptor*>(malloc(count * sizeof(DynamicTlsDescriptor)));
     if (argument == nullptr)
         _dl_signal_error(kOutOfMemory, map.l_name, nullptr, "cannot allocate TLS descriptors");
     map.l_mach_tlsdesc_table = argument;
@@ -134,7 +135,7 @@ void make_dynamic(LinkMap& map, Scope** scope, const Pretence& pretence, unsigne
         *argument = {{module, variable.symbol->st_value + relocation.r_addend},
                      module_generation(module)};
         *reinterpret_cast<Descriptor*>(map.l_addr + relocation.r_offset) = {tlsdesc_dynamic,
-                                                                             argument};
+                                                                            argument};
         ++argument;
     });
 }

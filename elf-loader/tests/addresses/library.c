@@ -1,1 +1,3 @@
-int library_function(int value) { return value + 1; }
+int library_function(int value) {
+    return value + 1;
+}

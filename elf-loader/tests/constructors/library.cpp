@@ -11,6 +11,10 @@ __attribute__((constructor)) static void begin(int argc, char**, char** envp) {
     std::printf(NAME ": constructor %d %d\n", argc, envp[0] != nullptr);
     std::atexit([] { std::puts(NAME ": atexit"); });
 }
-__attribute__((destructor)) static void end() { std::puts(NAME ": destructor"); }
+__attribute__((destructor)) static void end() {
+    std::puts(NAME ": destructor");
+}
 
-extern "C" void USE() { std::puts(NAME ": used"); }
+extern "C" void USE() {
+    std::puts(NAME ": used");
+}

@@ -17,8 +17,12 @@ __attribute__((section(".preinit_array"), used)) static void (*preinit_entry)(in
 __attribute__((constructor(200))) static void late(int argc, char** argv, char**) {
     std::printf("main: constructor 200, %d arguments, %s\n", argc, argv[0] ? "named" : "nameless");
 }
-__attribute__((constructor(150))) static void early() { std::puts("main: constructor 150"); }
-__attribute__((destructor)) static void last() { std::puts("main: destructor"); }
+__attribute__((constructor(150))) static void early() {
+    std::puts("main: constructor 150");
+}
+__attribute__((destructor)) static void last() {
+    std::puts("main: destructor");
+}
 
 extern "C" void use_b();
 

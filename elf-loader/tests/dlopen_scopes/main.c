@@ -2,7 +2,9 @@
 #include <dlfcn.h>
 #include <stdio.h>
 
-const char* who(void) { return "main"; }
+const char* who(void) {
+    return "main";
+}
 
 static void ask(void* handle, const char* title) {
     const char* (*call)(void) = (const char* (*)(void))dlsym(handle, "call_who");

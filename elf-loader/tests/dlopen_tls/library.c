@@ -3,4 +3,6 @@
 #endif
 __attribute__((aligned(256))) _Thread_local char padding[PADDING] = {1};
 _Thread_local int value = VALUE;
-int* value_address(void) { return &value; }
+int* value_address(void) {
+    return &value;
+}

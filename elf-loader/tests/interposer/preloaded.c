@@ -16,4 +16,6 @@ ssize_t write(int file, const void* data, size_t size) {
     return next(file, data, size);
 }
 
-int memcpy_found(void) { return dlvsym(RTLD_NEXT, "memcpy", "GLIBC_2.14") != 0; }
+int memcpy_found(void) {
+    return dlvsym(RTLD_NEXT, "memcpy", "GLIBC_2.14") != 0;
+}

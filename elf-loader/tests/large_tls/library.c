@@ -1,2 +1,4 @@
 _Thread_local int library_value = 7;
-int* library_address(void) { return &library_value; }
+int* library_address(void) {
+    return &library_value;
+}

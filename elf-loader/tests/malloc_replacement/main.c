@@ -9,7 +9,9 @@ static size_t used;
 static int allocations, frees, foreign;
 
 // The compiler knows that what strdup returns cannot point into another object.
-__attribute__((noipa)) static int is_ours(void* p) { return (char*)p >= arena && (char*)p < arena + sizeof arena; }
+__attribute__((noipa)) static int is_ours(void* p) {
+    return (char*)p >= arena && (char*)p < arena + sizeof arena;
+}
 
 void* malloc(size_t size) {
     size_t need = (size + 31) & ~(size_t)15;

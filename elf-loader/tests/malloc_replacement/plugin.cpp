@@ -15,4 +15,6 @@ template <>
 int sum<0>() {
     return 0;
 }
-extern "C" int unique_sum() { return sum<COUNT>(); }
+extern "C" int unique_sum() {
+    return sum<COUNT>();
+}

@@ -1,2 +1,4 @@
 static _Thread_local int value = 3;
-int* value_address(void) { return &value; }
+int* value_address(void) {
+    return &value;
+}

@@ -1,1 +1,3 @@
-int gone(void) { return 0; }
+int gone(void) {
+    return 0;
+}

@@ -1,2 +1,4 @@
 int gone(void);
-int main(void) { return gone(); }
+int main(void) {
+    return gone();
+}

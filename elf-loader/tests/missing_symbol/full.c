@@ -1,2 +1,6 @@
-int present(void) { return 1; }
-int absent(void) { return 2; }
+int present(void) {
+    return 1;
+}
+int absent(void) {
+    return 2;
+}

@@ -1,1 +1,3 @@
-int present(void) { return 1; }
+int present(void) {
+    return 1;
+}

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 
 static int ran;
-void legacy_init(int argc, char** argv, char** envp) { ran += argc + (argv && envp); }
+void legacy_init(int argc, char** argv, char** envp) {
+    ran += argc + (argv && envp);
+}
 int main(int argc, char** argv) {
     (void)argv;
     printf("%d %d\n", argc, ran);

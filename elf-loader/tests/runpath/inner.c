@@ -1,1 +1,3 @@
-const char* inner(void) { return "inner found"; }
+const char* inner(void) {
+    return "inner found";
+}

@@ -1,2 +1,4 @@
 const char* inner(void);
-const char* outer(void) { return inner(); }
+const char* outer(void) {
+    return inner();
+}

@@ -6,5 +6,9 @@ struct Noisy {
     int used = 0;
 };
 static thread_local Noisy noisy;
-extern "C" void touch() { ++noisy.used; }
-__attribute__((destructor)) static void end() { std::puts("library unloaded"); }
+extern "C" void touch() {
+    ++noisy.used;
+}
+__attribute__((destructor)) static void end() {
+    std::puts("library unloaded");
+}

@@ -18,7 +18,8 @@ thread_local Noisy second("second");
 static pthread_key_t key;
 
 int main() {
-    pthread_key_create(&key, [](void* value) { std::printf("key %s\n", static_cast<char*>(value)); });
+    pthread_key_create(&key,
+                       [](void* value) { std::printf("key %s\n", static_cast<char*>(value)); });
     std::thread([] {
         std::printf("thread uses %s\n", second.name);
         std::printf("thread uses %s\n", first.name);

@@ -1,19 +1,21 @@
 // What unwinds through libc's own frames: exceptions out of callbacks, thread exit and
 // cancellation, backtrace(3).
+#include <cxxabi.h>
 #include <execinfo.h>
 #include <pthread.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstdlib>
-#include <cxxabi.h>
 
 struct Noisy {
     const char* name;
     ~Noisy() { std::printf("%s unwound\n", name); }
 };
 
-static int throwing_compare(const void*, const void*) { throw 7; }
+static int throwing_compare(const void*, const void*) {
+    throw 7;
+}
 
 static void* leave(void*) {
     Noisy noisy{"pthread_exit"};

@@ -2,11 +2,15 @@
 // libraries.
 #include <stdio.h>
 
-int interposed(void) { return 1; }
+int interposed(void) {
+    return 1;
+}
 int call_protected(void);
 int call_plain(void);
 int call_symbolic(void);
-int symbolic(void) { return 1; }
+int symbolic(void) {
+    return 1;
+}
 extern int nowhere(void) __attribute__((weak));
 int* unique_from_a(void);
 int* unique_from_b(void);

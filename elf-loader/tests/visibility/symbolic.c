@@ -1,2 +1,6 @@
-int symbolic(void) { return 3; }
-int call_symbolic(void) { return symbolic(); }
+int symbolic(void) {
+    return 3;
+}
+int call_symbolic(void) {
+    return symbolic();
+}

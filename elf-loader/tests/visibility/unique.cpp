@@ -4,4 +4,6 @@ struct Holder {
 };
 template <typename T>
 int Holder<T>::value = 1;
-extern "C" int* FUNCTION() { return &Holder<int>::value; }
+extern "C" int* FUNCTION() {
+    return &Holder<int>::value;
+}
