@@ -24,7 +24,9 @@ constexpr uint32_t kRealtimeClocks = 1U << CLOCK_REALTIME | 1U << CLOCK_REALTIME
 constexpr uint32_t kMonotonicClocks = 1U << CLOCK_MONOTONIC | 1U << CLOCK_MONOTONIC_RAW |
                                       1U << CLOCK_MONOTONIC_COARSE | 1U << CLOCK_BOOTTIME;
 
-bool is_one_of(uint32_t clocks, clockid_t clock) { return (clocks >> (clock & 31) & 1) != 0; }
+bool is_one_of(uint32_t clocks, clockid_t clock) {
+    return (clocks >> (clock & 31) & 1) != 0;
+}
 
 template <bool realtime>
 inline uint64_t read_clock() {
@@ -43,7 +45,8 @@ inline uint64_t read_clock() {
         if constexpr (realtime) ns += clock.realtime_offset_ns;
         // All has been read, and is one number, before the sequence is read again.
         asm volatile("" : "+r"(ns) : : "memory");
-        if (sequence == clock.sequence) [[likely]] return ns;
+        if (sequence == clock.sequence) [[likely]]
+            return ns;
     }
 }
 
@@ -62,8 +65,10 @@ __attribute__((noinline)) int other_clock_gettime(clockid_t clock, timespec* tim
 
 // The usual clocks are asked for first: most programs know no others.
 int page_clock_gettime(clockid_t clock, timespec* time) {
-    if (clock == CLOCK_MONOTONIC) [[likely]] return store(read_clock<false>(), time);
-    if (clock == CLOCK_REALTIME) [[likely]] return store(read_clock<true>(), time);
+    if (clock == CLOCK_MONOTONIC) [[likely]]
+        return store(read_clock<false>(), time);
+    if (clock == CLOCK_REALTIME) [[likely]]
+        return store(read_clock<true>(), time);
     return other_clock_gettime(clock, time);
 }
 
@@ -96,7 +101,9 @@ int (*resolve_clock_gettime())(clockid_t, timespec*) {
 int (*resolve_gettimeofday())(timeval*, void*) {
     return has_clock() ? page_gettimeofday : glibc_gettimeofday;
 }
-time_t (*resolve_time())(time_t*) { return has_clock() ? page_time : glibc_time; }
+time_t (*resolve_time())(time_t*) {
+    return has_clock() ? page_time : glibc_time;
+}
 
 #define RESOLVED(resolver) __attribute__((visibility("default"), ifunc(#resolver)))
 int clock_gettime(clockid_t, timespec*) noexcept RESOLVED(resolve_clock_gettime);

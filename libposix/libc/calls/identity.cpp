@@ -15,12 +15,12 @@ Result read_page() {
 
 }  // namespace
 
-#define IDENTITY(result, name, member)                                                      \
-    extern "C" result glibc_##name();                                                       \
-    extern "C" result (*resolve_##name())() {                                               \
-        if (coracle_process_page == nullptr) return glibc_##name;                           \
-        return read_page<result, &coracle::abi::ProcessPage::member>;                       \
-    }                                                                                       \
+#define IDENTITY(result, name, member)                                                        \
+    extern "C" result glibc_##name();                                                         \
+    extern "C" result (*resolve_##name())() {                                                 \
+        if (coracle_process_page == nullptr) return glibc_##name;                             \
+        return read_page<result, &coracle::abi::ProcessPage::member>;                         \
+    }                                                                                         \
     extern "C" __attribute__((visibility("default"), ifunc("resolve_" #name))) result name(); \
     extern "C" __attribute__((visibility("default"), ifunc("resolve_" #name))) result __##name();
 

@@ -30,8 +30,8 @@ extern void* __quick_exit_funcs;
 constexpr int kSpawnUsePath = 1, kSpawnTryShell = 2;
 EXPORTED int compat_GLIBC_2_2_5_posix_spawn(pid_t* pid, const char* path,
                                             const posix_spawn_file_actions_t* actions,
-                                            const posix_spawnattr_t* attributes,
-                                            char* const argv[], char* const envp[]) {
+                                            const posix_spawnattr_t* attributes, char* const argv[],
+                                            char* const envp[]) {
     return __spawni(pid, path, actions, attributes, argv, envp, kSpawnTryShell);
 }
 EXPORTED int compat_GLIBC_2_2_5_posix_spawnp(pid_t* pid, const char* file,
@@ -86,7 +86,9 @@ EXPORTED int ustat(dev_t device, void* result) {
     return static_cast<int>(syscall(SYS_ustat, device, result));
 }
 
-EXPORTED int isastream(int descriptor) { return fcntl(descriptor, F_GETFD) < 0 ? -1 : 0; }
+EXPORTED int isastream(int descriptor) {
+    return fcntl(descriptor, F_GETFD) < 0 ? -1 : 0;
+}
 
 EXPORTED int compat_xmknod(int version, const char* path, mode_t mode, dev_t* device) {
     if (version == 0) return mknod(path, mode, *device);
@@ -108,8 +110,10 @@ EXPORTED int compat_vfscanf(FILE* stream, const char* format, va_list arguments,
 }
 
 // Arguments by value until 2.31.
-#define TOTAL_ORDER(function, type) \
-    EXPORTED int compat_GLIBC_2_25_##function(type x, type y) { return function(&x, &y); }
+#define TOTAL_ORDER(function, type)                             \
+    EXPORTED int compat_GLIBC_2_25_##function(type x, type y) { \
+        return function(&x, &y);                                \
+    }
 TOTAL_ORDER(totalorder, double)
 TOTAL_ORDER(totalorderf, float)
 TOTAL_ORDER(totalorderl, long double)
@@ -126,7 +130,9 @@ EXPORTED int compat_GLIBC_2_26_totalordermagf128(_Float128 x, _Float128 y) {
 // sigset_t as macros of the headers saw it, without checks.
 namespace {
 constexpr unsigned kWordBits = 8 * sizeof(unsigned long);
-unsigned long signal_bit(int signal) { return 1UL << (signal - 1) % kWordBits; }
+unsigned long signal_bit(int signal) {
+    return 1UL << (signal - 1) % kWordBits;
+}
 unsigned long& signal_word(sigset_t* set, int signal) {
     return reinterpret_cast<unsigned long*>(set)[static_cast<unsigned>(signal - 1) / kWordBits];
 }

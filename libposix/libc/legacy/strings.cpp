@@ -38,17 +38,39 @@ char* split(char** text, Characters... delimiters) {
 
 }  // namespace
 
-EXPORTED size_t __strcspn_c1(const char* s, int a) { return span_until(s, a); }
-EXPORTED size_t __strcspn_c2(const char* s, int a, int b) { return span_until(s, a, b); }
-EXPORTED size_t __strcspn_c3(const char* s, int a, int b, int c) { return span_until(s, a, b, c); }
-EXPORTED size_t __strspn_c1(const char* s, int a) { return span_of(s, a); }
-EXPORTED size_t __strspn_c2(const char* s, int a, int b) { return span_of(s, a, b); }
-EXPORTED size_t __strspn_c3(const char* s, int a, int b, int c) { return span_of(s, a, b, c); }
-EXPORTED char* __strpbrk_c2(const char* s, int a, int b) { return find_first(s, a, b); }
-EXPORTED char* __strpbrk_c3(const char* s, int a, int b, int c) { return find_first(s, a, b, c); }
-EXPORTED char* __strsep_1c(char** s, char a) { return split(s, a); }
-EXPORTED char* __strsep_2c(char** s, char a, char b) { return split(s, a, b); }
-EXPORTED char* __strsep_3c(char** s, char a, char b, char c) { return split(s, a, b, c); }
+EXPORTED size_t __strcspn_c1(const char* s, int a) {
+    return span_until(s, a);
+}
+EXPORTED size_t __strcspn_c2(const char* s, int a, int b) {
+    return span_until(s, a, b);
+}
+EXPORTED size_t __strcspn_c3(const char* s, int a, int b, int c) {
+    return span_until(s, a, b, c);
+}
+EXPORTED size_t __strspn_c1(const char* s, int a) {
+    return span_of(s, a);
+}
+EXPORTED size_t __strspn_c2(const char* s, int a, int b) {
+    return span_of(s, a, b);
+}
+EXPORTED size_t __strspn_c3(const char* s, int a, int b, int c) {
+    return span_of(s, a, b, c);
+}
+EXPORTED char* __strpbrk_c2(const char* s, int a, int b) {
+    return find_first(s, a, b);
+}
+EXPORTED char* __strpbrk_c3(const char* s, int a, int b, int c) {
+    return find_first(s, a, b, c);
+}
+EXPORTED char* __strsep_1c(char** s, char a) {
+    return split(s, a);
+}
+EXPORTED char* __strsep_2c(char** s, char a, char b) {
+    return split(s, a, b);
+}
+EXPORTED char* __strsep_3c(char** s, char a, char b, char c) {
+    return split(s, a, b, c);
+}
 
 EXPORTED char* __strtok_r_1c(char* text, char delimiter, char** next) {
     if (text == nullptr) text = *next;

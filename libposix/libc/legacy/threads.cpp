@@ -50,8 +50,7 @@ EXPORTED int compat_GLIBC_2_2_5_pthread_cond_broadcast(OldCondition* condition) 
     pthread_cond_t* real = real_condition(condition);
     return real == nullptr ? ENOMEM : pthread_cond_broadcast(real);
 }
-EXPORTED int compat_GLIBC_2_2_5_pthread_cond_wait(OldCondition* condition,
-                                                  pthread_mutex_t* mutex) {
+EXPORTED int compat_GLIBC_2_2_5_pthread_cond_wait(OldCondition* condition, pthread_mutex_t* mutex) {
     pthread_cond_t* real = real_condition(condition);
     return real == nullptr ? ENOMEM : pthread_cond_wait(real, mutex);
 }
@@ -108,8 +107,8 @@ EXPORTED int compat_GLIBC_2_2_5_timer_create(clockid_t clock, sigevent* event, i
 namespace {
 
 bool find_timer(int id, timer_t* timer) {
-    void* kept = id >= 0 && id < kMaxTimers ? __atomic_load_n(&timers[id], __ATOMIC_ACQUIRE)
-                                            : nullptr;
+    void* kept =
+        id >= 0 && id < kMaxTimers ? __atomic_load_n(&timers[id], __ATOMIC_ACQUIRE) : nullptr;
     if (kept == nullptr) {
         errno = EINVAL;
         return false;

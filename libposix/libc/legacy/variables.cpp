@@ -17,7 +17,9 @@ EXPORTED void (*__after_morecore_hook)() = nullptr;
 EXPORTED void* (*__morecore)(ptrdiff_t) = nullptr;
 EXPORTED void* mallwatch = nullptr;
 EXPORTED void tr_break() {}
-EXPORTED void* __default_morecore(ptrdiff_t) { return nullptr; }
+EXPORTED void* __default_morecore(ptrdiff_t) {
+    return nullptr;
+}
 
 // Numbers of messages that sys_errlist had.
 EXPORTED extern const int compat_GLIBC_2_2_5_sys_nerr = 125;
@@ -29,7 +31,7 @@ EXPORTED void* _obstack = nullptr;
 EXPORTED int re_max_failures = 2000;
 
 EXPORTED extern const char* const _res_opcodes[16] = {
-    "QUERY", "IQUERY", "CQUERYM", "CQUERYU", "NOTIFY", "UPDATE", "6",      "7",
+    "QUERY", "IQUERY", "CQUERYM", "CQUERYU", "NOTIFY", "UPDATE", "6",        "7",
     "8",     "9",      "10",      "11",      "12",     "13",     "ZONEINIT", "ZONEREF"};
 
 EXPORTED void compat_version_placeholder() {}

@@ -34,9 +34,9 @@ uint32_t read_arguments(const DecodedInstruction& decoded) {
             read |= argument_bit(operand.mem.base) | argument_bit(operand.mem.index);
         if (operand.type != ZYDIS_OPERAND_TYPE_REGISTER) continue;
         // A partial or conditional write keeps the rest.
-        const bool partial = (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) &&
-                             (!overwrites(operand) ||
-                              (operand.actions & ZYDIS_OPERAND_ACTION_CONDWRITE));
+        const bool partial =
+            (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) &&
+            (!overwrites(operand) || (operand.actions & ZYDIS_OPERAND_ACTION_CONDWRITE));
         if ((operand.actions & ZYDIS_OPERAND_ACTION_MASK_READ) || partial)
             read |= argument_bit(operand.reg.value);
     }

@@ -29,8 +29,8 @@ void CodeMap::find_jump_tables() {
             continue;
         for (const Relocation& relocation : image_.read_relocations(section)) {
             if (relocation.type != R_X86_64_PC32) continue;
-            const auto after = std::upper_bound(data_addresses_.begin(), data_addresses_.end(),
-                                                relocation.place);
+            const auto after =
+                std::upper_bound(data_addresses_.begin(), data_addresses_.end(), relocation.place);
             if (after == data_addresses_.begin()) continue;
             targets_.push_back(*std::prev(after) + image_.read<int32_t>(relocation.place));
         }
@@ -46,8 +46,8 @@ void CodeMap::decode_section(const Elf64_Shdr& section) {
         ZydisDecodedInstruction decoded;
         ZydisDecodedOperand operands[ZYDIS_MAX_OPERAND_COUNT];
         const uint8_t* bytes = image_.at(address, limit - address);
-        if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder_, bytes, limit - address, &decoded,
-                                                 operands))) {
+        if (!ZYAN_SUCCESS(
+                ZydisDecoderDecodeFull(&decoder_, bytes, limit - address, &decoded, operands))) {
             // Padding, or an instruction newer than the decoder: nothing that is rewritten.
             ++address;
             continue;
@@ -59,8 +59,7 @@ void CodeMap::decode_section(const Elf64_Shdr& section) {
             ZydisCalcAbsoluteAddress(&decoded, &operands[0], address, &target);
             targets_.push_back(target);
         }
-        if (decoded.mnemonic == ZYDIS_MNEMONIC_LEA &&
-            operands[1].mem.base == ZYDIS_REGISTER_RIP)
+        if (decoded.mnemonic == ZYDIS_MNEMONIC_LEA && operands[1].mem.base == ZYDIS_REGISTER_RIP)
             data_addresses_.push_back(address + decoded.length + operands[1].mem.disp.value);
         address += decoded.length;
     }
@@ -83,10 +82,9 @@ size_t CodeMap::find(uint64_t address) const {
 
 DecodedInstruction CodeMap::decode(const Instruction& instruction) const {
     DecodedInstruction result;
-    if (!ZYAN_SUCCESS(ZydisDecoderDecodeFull(&decoder_,
-                                             image_.at(instruction.address, instruction.length),
-                                             instruction.length, &result.instruction,
-                                             result.operands)))
+    if (!ZYAN_SUCCESS(
+            ZydisDecoderDecodeFull(&decoder_, image_.at(instruction.address, instruction.length),
+                                   instruction.length, &result.instruction, result.operands)))
         throw Error("undecodable instruction at " + std::to_string(instruction.address));
     return result;
 }

@@ -61,8 +61,8 @@ std::vector<uint8_t> make_hash_table(const std::vector<Entry>& entries, uint32_t
         filter[hash / 64 % filter_words] |= 1ULL << hash % 64 | 1ULL << (hash >> kShift) % 64;
         uint32_t& bucket = buckets[hash % bucket_count];
         if (bucket == 0) bucket = kFirstSymbol + i;
-        const bool is_last = i + 1 == entries.size() ||
-                             entries[i + 1].hash % bucket_count != hash % bucket_count;
+        const bool is_last =
+            i + 1 == entries.size() || entries[i + 1].hash % bucket_count != hash % bucket_count;
         chain[i] = (hash & ~1U) | (is_last ? 1 : 0);
     }
     std::vector<uint8_t> table;
@@ -86,8 +86,7 @@ std::vector<uint8_t> make_version_definitions(const std::vector<std::string>& na
         definition.vd_cnt = 1;
         definition.vd_hash = sysv_hash(name);
         definition.vd_aux = sizeof(Elf64_Verdef);
-        definition.vd_next =
-            i == names.size() ? 0 : sizeof(Elf64_Verdef) + sizeof(Elf64_Verdaux);
+        definition.vd_next = i == names.size() ? 0 : sizeof(Elf64_Verdef) + sizeof(Elf64_Verdaux);
         append(table, definition);
         append(table, Elf64_Verdaux{strings.add(name), 0});
     }
@@ -97,8 +96,8 @@ std::vector<uint8_t> make_version_definitions(const std::vector<std::string>& na
 Elf64_Sym make_symbol(const Export& exported, StringTable& strings) {
     const Symbol& implementation = *exported.implementation;
     // Assembler symbols may lack a type, which copy relocations and dladdr need.
-    const uint8_t type = implementation.type == STT_NOTYPE ? exported.symbol->type
-                                                           : implementation.type;
+    const uint8_t type =
+        implementation.type == STT_NOTYPE ? exported.symbol->type : implementation.type;
     Elf64_Sym symbol{};
     symbol.st_name = strings.add(exported.symbol->name);
     symbol.st_info = ELF64_ST_INFO(STB_GLOBAL, type);
@@ -121,7 +120,8 @@ DynamicTables make_dynamic_tables(const std::vector<Export>& exports, const char
         entries.push_back({&exported, gnu_hash(exported.symbol->name)});
         version_index.emplace(exported.symbol->version, 0);
     }
-    // No symbol has it: objects with DT_RELR require it, to fail with loaders that do not know that.
+    // No symbol has it: objects with DT_RELR require it, to fail with loaders that do not know
+    // that.
     version_index.emplace("GLIBC_ABI_DT_RELR", 0);
     for (auto& [name, index] : version_index) {
         index = static_cast<uint16_t>(kFirstVersion + version_names.size());

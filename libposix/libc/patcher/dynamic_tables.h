@@ -12,7 +12,7 @@
 namespace coracle::patcher {
 
 struct DynamicTables {
-    std::vector<uint8_t> symbols;   // Elf64_Sym[]
+    std::vector<uint8_t> symbols;  // Elf64_Sym[]
     std::vector<uint8_t> strings;
     std::vector<uint8_t> hash;      // DT_GNU_HASH
     std::vector<uint8_t> versions;  // uint16_t[]

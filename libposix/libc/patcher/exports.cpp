@@ -34,7 +34,9 @@ std::string compat_name(const LibrarySymbol& symbol) {
     return "compat_" + version + "_" + symbol.name;
 }
 
-bool is_function(uint8_t type) { return type == STT_FUNC || type == STT_GNU_IFUNC; }
+bool is_function(uint8_t type) {
+    return type == STT_FUNC || type == STT_GNU_IFUNC;
+}
 
 // A data object may not stand for a function. Assembler symbols without a type pass.
 bool types_agree(uint8_t wanted, uint8_t found) {
@@ -86,7 +88,8 @@ Exports::Exports(std::vector<LibrarySymbol> wanted, const std::vector<Symbol>& i
             image_.emplace(image_symbols[index].name, &image_symbols[index]);
     for (const LibrarySymbol& symbol : wanted_) {
         by_name_[{symbol.library, symbol.name}].push_back(&symbol);
-        if (symbol.type != STT_TLS) by_address_[{symbol.library, symbol.address}].push_back(&symbol);
+        if (symbol.type != STT_TLS)
+            by_address_[{symbol.library, symbol.address}].push_back(&symbol);
     }
     // Several libraries may define the same name and version: one that resolves is enough.
     std::set<NameAndVersion> resolved, missed;
@@ -130,9 +133,9 @@ const Symbol* Exports::find_by_name(const LibrarySymbol& symbol) const {
                                       [](const LibrarySymbol* other) { return other->is_default; });
     if (current != versions.end())
         return (*current)->address == symbol.address ? same_name : nullptr;
-    const bool single = std::all_of(
-        versions.begin(), versions.end(),
-        [&](const LibrarySymbol* other) { return other->address == symbol.address; });
+    const bool single =
+        std::all_of(versions.begin(), versions.end(),
+                    [&](const LibrarySymbol* other) { return other->address == symbol.address; });
     return single ? same_name : nullptr;
 }
 

@@ -56,7 +56,7 @@ class Exports {
     std::vector<LibrarySymbol> wanted_;
     std::map<NameAndVersion, std::string> aliases_;
     std::unordered_map<std::string, const Symbol*> image_;
-    std::map<std::pair<std::string, std::string>, Group> by_name_;     // (library, name)
+    std::map<std::pair<std::string, std::string>, Group> by_name_;  // (library, name)
     std::map<std::pair<std::string, uint64_t>, Group> by_address_;  // (library, address)
     std::vector<Export> found_;
     std::vector<const LibrarySymbol*> absent_;

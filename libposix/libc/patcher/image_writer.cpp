@@ -8,7 +8,9 @@ namespace {
 
 constexpr uint64_t kPageSize = 4096;
 
-uint64_t round_up(uint64_t value, uint64_t align) { return (value + align - 1) / align * align; }
+uint64_t round_up(uint64_t value, uint64_t align) {
+    return (value + align - 1) / align * align;
+}
 
 }  // namespace
 
@@ -64,7 +66,7 @@ void ImageWriter::write(const std::string& path) {
     for (const Elf64_Phdr& segment : segments)
         file_end = std::max(file_end, segment.p_offset + segment.p_filesz);
     const uint64_t offset = round_up(file_end, kPageSize);
-    const Elf64_Phdr tables{PT_LOAD, PF_R,          offset,        start_,
+    const Elf64_Phdr tables{PT_LOAD, PF_R,           offset,         start_,
                             start_,  next_ - start_, next_ - start_, kPageSize};
     const auto is_load = [](const Elf64_Phdr& segment) { return segment.p_type == PT_LOAD; };
     segments.insert(std::find_if(segments.rbegin(), segments.rend(), is_load).base(), tables);
@@ -99,8 +101,7 @@ std::vector<uint64_t> encode_relr(const std::vector<uint64_t>& places) {
         uint64_t base = places[i++] + 8;
         for (;;) {
             uint64_t bitmap = 0;
-            for (; i < places.size() && places[i] % 8 == base % 8 &&
-                   (places[i] - base) / 8 < kBits;
+            for (; i < places.size() && places[i] % 8 == base % 8 && (places[i] - base) / 8 < kBits;
                  ++i)
                 bitmap |= 1ULL << ((places[i] - base) / 8 + 1);
             if (bitmap == 0) break;

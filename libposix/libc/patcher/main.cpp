@@ -5,8 +5,8 @@
 //
 //   libc-patcher LINKED IMAGE ALIASES ABSENT LIBRARY...
 //
-// ALIASES is read: old names for what the image has (legacy/aliases.txt). ABSENT is written: the symbols of the libraries that the image does not define, one `name
-// version` a line.
+// ALIASES is read: old names for what the image has (legacy/aliases.txt). ABSENT is written: the
+// symbols of the libraries that the image does not define, one `name version` a line.
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -40,7 +40,8 @@ std::vector<LibrarySymbol> read_libraries(const std::vector<std::string>& paths)
 void write_absent(const Exports& exports, const std::string& path) {
     std::vector<std::string> lines;
     for (const LibrarySymbol* symbol : exports.absent())
-        lines.push_back(symbol->name + ' ' + symbol->version + (symbol->is_default ? " default" : ""));
+        lines.push_back(symbol->name + ' ' + symbol->version +
+                        (symbol->is_default ? " default" : ""));
     std::ranges::sort(lines);
     std::ofstream file(path);
     for (const std::string& line : lines) file << line << '\n';
@@ -161,8 +162,7 @@ void set_loader_table(const Symbol& tables, size_t index, uint64_t table, uint64
 }
 
 void make_image(const std::string& linked, const std::string& output, const std::string& aliases,
-                const std::string& absent,
-                const std::vector<std::string>& libraries) {
+                const std::string& absent, const std::vector<std::string>& libraries) {
     ElfImage image(linked);
     const auto symbols = image.read_symbols(".symtab");
     const Symbol& slots = find_symbol(symbols, "coracle_tls_slots");
@@ -202,8 +202,7 @@ int main(int argc, char** argv) {
         return 2;
     }
     try {
-        coracle::patcher::make_image(argv[1], argv[2], argv[3], argv[4],
-                                     {argv + 5, argv + argc});
+        coracle::patcher::make_image(argv[1], argv[2], argv[3], argv[4], {argv + 5, argv + argc});
     } catch (const std::exception& error) {
         std::cerr << "libc-patcher: " << error.what() << '\n';
         return 1;

@@ -71,7 +71,8 @@ std::vector<image::VariableReference> find_variable_references(
     const Variables variables(image, exports);
     std::vector<image::VariableReference> references;
     for_each_code_relocation(image, [&](const Relocation& relocation, bool is_code) {
-        if (!is_code || !is_pc_relative(relocation.type) || !code.contains(relocation.place)) return;
+        if (!is_code || !is_pc_relative(relocation.type) || !code.contains(relocation.place))
+            return;
         // What the instruction addresses now: the linker may have changed it from a GOT load.
         const uint64_t next = code.instructions()[code.find(relocation.place)].end();
         const auto distance = image.read<int32_t>(relocation.place);

@@ -17,8 +17,8 @@ std::vector<image::VariableReference> find_variable_references(
     const std::vector<Export>& exports, const std::vector<Relocation>& relative);
 
 struct TlsReferences {
-    std::vector<uint32_t> places;        // As in image::Tables.
-    std::vector<Relocation> relocations; // R_X86_64_TPOFF64 without a symbol.
+    std::vector<uint32_t> places;         // As in image::Tables.
+    std::vector<Relocation> relocations;  // R_X86_64_TPOFF64 without a symbol.
 };
 
 // The linker turns loads of a variable's distance from the thread pointer into constants. This

@@ -15,12 +15,12 @@ constexpr uint8_t kCall = 0xe8, kJump = 0xe9;
 constexpr uint64_t kReturnAddress = 8;
 
 // Calls that need the whole register state must use the entry (ProcessPage::call_entries).
-constexpr uint32_t kNeedsRegisters[] = {SYS_clone,  SYS_fork,         SYS_vfork, SYS_execve,
+constexpr uint32_t kNeedsRegisters[] = {SYS_clone,    SYS_fork,         SYS_vfork, SYS_execve,
                                         SYS_execveat, SYS_rt_sigreturn, SYS_clone3};
 
 // How a site enters the kernel.
 struct Entry {
-    uint64_t pointer;      // The slot or the entry's.
+    uint64_t pointer;  // The slot or the entry's.
     bool is_c_call;
     bool fourth_argument;  // In r10; C functions have it in rcx.
 };
@@ -30,8 +30,13 @@ class SyscallPatcher {
     SyscallPatcher(ElfImage& image, const CodeMap& code, const CallProof& proof,
                    const SyscallAreas& areas, const std::set<uint64_t>& pinned,
                    SyscallReport& report)
-        : image_(image), code_(code), proof_(proof), areas_(areas), pinned_(pinned),
-          report_(report), next_called_(areas.called_stubs.start),
+        : image_(image),
+          code_(code),
+          proof_(proof),
+          areas_(areas),
+          pinned_(pinned),
+          report_(report),
+          next_called_(areas.called_stubs.start),
           next_jumped_(areas.jumped_stubs.start) {}
 
     // False if the site has no known shape.
@@ -192,7 +197,7 @@ bool SyscallPatcher::patch_with_jump(size_t index, bool red_zone) {
     CodeBuffer code(next_jumped_);
     for (size_t i = first; i < index; ++i)
         if (!move(instructions[i], 0, code)) return false;
-    if (red_zone) code.bytes({0x48, 0x8d, 0x64, 0x24, 0x80});           // lea -128(%rsp),%rsp
+    if (red_zone) code.bytes({0x48, 0x8d, 0x64, 0x24, 0x80});  // lea -128(%rsp),%rsp
     code.call_through(areas_.entry);
     if (red_zone) code.bytes({0x48, 0x8d, 0xa4, 0x24, 0x80, 0, 0, 0});  // lea 128(%rsp),%rsp
     code.jump(site.end());
@@ -202,12 +207,10 @@ bool SyscallPatcher::patch_with_jump(size_t index, bool red_zone) {
     return true;
 }
 
-bool SyscallPatcher::move(const Instruction& instruction, uint64_t pushed,
-                          CodeBuffer& code) const {
+bool SyscallPatcher::move(const Instruction& instruction, uint64_t pushed, CodeBuffer& code) const {
     const auto place = pinned_.lower_bound(instruction.address);
     if (place != pinned_.end() && *place < instruction.end()) return false;
-    return code.move(code_.decode(instruction), instruction.address,
-                     static_cast<int64_t>(pushed));
+    return code.move(code_.decode(instruction), instruction.address, static_cast<int64_t>(pushed));
 }
 
 uint64_t SyscallPatcher::add_stub(const CodeBuffer& stub, uint64_t& next, const Area& area) {

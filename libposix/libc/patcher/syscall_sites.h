@@ -43,8 +43,8 @@ struct SyscallReport {
     size_t kept = 0;                   // In functions that must use the instruction.
     std::vector<std::string> unknown;  // Functions with sites of no known shape.
     uint64_t stub_bytes = 0;
-    std::vector<uint16_t> slot_numbers;      // The system call of each slot.
-    std::vector<uint64_t> slot_stubs;  // What each slot calls without the process page.
+    std::vector<uint16_t> slot_numbers;  // The system call of each slot.
+    std::vector<uint64_t> slot_stubs;    // What each slot calls without the process page.
 };
 
 // `kept` are the functions whose `syscall` instructions stay, `pinned` places in instructions that

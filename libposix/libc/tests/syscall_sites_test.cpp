@@ -14,8 +14,11 @@ namespace {
 class SyscallSites : public ::testing::Test {
   protected:
     SyscallSites()
-        : image_(TEST_IMAGE), original_(image_), symbols_(image_.read_symbols(".symtab")),
-          code_(original_, symbols_), objects_(TEST_IMAGE ".map"),
+        : image_(TEST_IMAGE),
+          original_(image_),
+          symbols_(image_.read_symbols(".symtab")),
+          code_(original_, symbols_),
+          objects_(TEST_IMAGE ".map"),
           proof_(code_, objects_, find("__stack_chk_fail").value) {}
 
     const Symbol& find(const std::string& name) const {
@@ -174,7 +177,9 @@ TEST(Relr, DecodesToThePlacesThatWereEncoded) {
     }
 }
 
-TEST(Relr, RefusesOddPlaces) { EXPECT_THROW(encode_relr({0x1001}), Error); }
+TEST(Relr, RefusesOddPlaces) {
+    EXPECT_THROW(encode_relr({0x1001}), Error);
+}
 
 }  // namespace
 }  // namespace coracle::patcher

@@ -28,7 +28,9 @@ void* memalign(size_t align, size_t size) {
     return arena + start;
 }
 
-void* malloc(size_t size) { return memalign(16, size); }
+void* malloc(size_t size) {
+    return memalign(16, size);
+}
 
 void free(void* pointer) {
     if (pointer == NULL) return;
@@ -50,7 +52,9 @@ void* realloc(void* old, size_t size) {
     return block;
 }
 
-void* aligned_alloc(size_t align, size_t size) { return memalign(align, size); }
+void* aligned_alloc(size_t align, size_t size) {
+    return memalign(align, size);
+}
 
 int main(void) {
     char* copy = strdup("a string");

@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <unistd.h>
 
-static void clean_up(void* name) { printf("cleaned up %s\n", (char*)name); }
+static void clean_up(void* name) {
+    printf("cleaned up %s\n", (char*)name);
+}
 
 static void* blocked_in_read(void* end) {
     char byte;

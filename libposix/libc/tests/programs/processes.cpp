@@ -55,7 +55,9 @@ void make_children() {
 volatile int handled;
 sigjmp_buf back;
 
-void on_signal(int number) { handled = handled + number; }
+void on_signal(int number) {
+    handled = handled + number;
+}
 void on_fault(int, siginfo_t* info, void*) {
     siglongjmp(back, info->si_code == SEGV_MAPERR ? 2 : 1);
 }
@@ -129,8 +131,8 @@ int main() {
     clock_gettime(CLOCK_MONOTONIC, &start);
     usleep(2000);
     clock_gettime(CLOCK_MONOTONIC, &end);
-    printf("time passes: %d\n", (end.tv_sec - start.tv_sec) * 1000000000 + end.tv_nsec -
-                                        start.tv_nsec >= 2000000);
+    printf("time passes: %d\n",
+           (end.tv_sec - start.tv_sec) * 1000000000 + end.tv_nsec - start.tv_nsec >= 2000000);
     servent* service = getservbyname("http", "tcp");
     printf("service: %d\n", service == nullptr ? 0 : ntohs(service->s_port));
     return 0;

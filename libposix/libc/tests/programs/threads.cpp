@@ -77,9 +77,8 @@ void use_thread_storage() {
 }
 
 void throw_through_future() {
-    auto result = std::async(std::launch::async, []() -> int {
-        throw std::runtime_error("from another thread");
-    });
+    auto result = std::async(std::launch::async,
+                             []() -> int { throw std::runtime_error("from another thread"); });
     try {
         result.get();
     } catch (const std::exception& error) {
