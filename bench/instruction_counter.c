@@ -85,7 +85,8 @@ static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb* block) {
         const uint8_t* code = qemu_plugin_insn_data(instruction);
         size_t size = qemu_plugin_insn_size(instruction);
         uint64_t* half = qemu_plugin_insn_vaddr(instruction) >> 47 ? &upper : &lower;
-        qemu_plugin_register_vcpu_insn_exec_inline(instruction, QEMU_PLUGIN_INLINE_ADD_U64, half, 1);
+        qemu_plugin_register_vcpu_insn_exec_inline(instruction, QEMU_PLUGIN_INLINE_ADD_U64, half,
+                                                   1);
         if (is_repeated(code, size)) {
             qemu_plugin_register_vcpu_insn_exec_inline(instruction, QEMU_PLUGIN_INLINE_ADD_U64,
                                                        &repeats, 1);

@@ -48,12 +48,16 @@ TEST_F(TerminalInput, AnUnfinishedLineIsNotThereYet) {
     type("abc");
     EXPECT_FALSE(is_readable(50));
     EXPECT_EQ(readable_bytes(), 0);
-    type("\x7f\x7f" "xy\r");
+    type(
+        "\x7f\x7f"
+        "xy\r");
     EXPECT_EQ(read_some(), "axy\n");
 }
 
 TEST_F(TerminalInput, EditingKeysWork) {
-    type("some words\x17" "thing\n");
+    type(
+        "some words\x17"
+        "thing\n");
     EXPECT_EQ(read_some(), "some thing\n");
     type("dropped\x15kept\n");
     EXPECT_EQ(read_some(), "kept\n");

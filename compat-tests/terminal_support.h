@@ -47,8 +47,7 @@ class TerminalTest : public testing::Test {
     // As if somebody typed it.
     void type(const std::string& keys) {
         if (master_ >= 0) {
-            ASSERT_EQ(write(master_, keys.data(), keys.size()),
-                      static_cast<ssize_t>(keys.size()));
+            ASSERT_EQ(write(master_, keys.data(), keys.size()), static_cast<ssize_t>(keys.size()));
             return;
         }
         for (char key : keys) ASSERT_EQ(ioctl(fd_, TIOCSTI, &key), 0);

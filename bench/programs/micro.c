@@ -98,8 +98,12 @@ static int map_touch_unmap(long count, size_t size) {
     }
     return 0;
 }
-static int map_page(long count) { return map_touch_unmap(count, 4096); }
-static int map_large(long count) { return map_touch_unmap(count, 64ul << 20); }
+static int map_page(long count) {
+    return map_touch_unmap(count, 4096);
+}
+static int map_large(long count) {
+    return map_touch_unmap(count, 64ul << 20);
+}
 
 // Sixteen live blocks of 16 to 1039 bytes, replaced in random order.
 static int allocate_free(long count) {
@@ -120,7 +124,9 @@ static int allocate_free(long count) {
 static char text[65536], copy[65536];
 
 // Somebody else may look at the bytes: nothing is left out or taken out of a loop.
-static void show(const char* bytes) { __asm__ volatile("" ::"r"(bytes) : "memory"); }
+static void show(const char* bytes) {
+    __asm__ volatile("" ::"r"(bytes) : "memory");
+}
 
 static int copy_memory(long count) {
     show(text);
@@ -142,7 +148,9 @@ static int string_length(long count) {
 }
 
 // The rest needs threads.
-static void* do_nothing(void* argument) { return argument; }
+static void* do_nothing(void* argument) {
+    return argument;
+}
 
 static int create_join(long count) {
     for (long i = 0; i < count; i++) {
@@ -240,7 +248,8 @@ static int run_fixed(const struct Test* test) {
     error = test->operation(test->fixed_count);
     MARK(0011);
     double each = (double)(now_ns() - start) / test->fixed_count;
-    if (!error) printf("M %s %.1f %.1f %.1f %ld\n", test->name, each, each, each, test->fixed_count);
+    if (!error)
+        printf("M %s %.1f %.1f %.1f %ld\n", test->name, each, each, each, test->fixed_count);
     return error;
 }
 

@@ -10,8 +10,9 @@ namespace {
 
 enum class ListKey { kArgument, kEnvironment, kReadOnlyPath, kCount };
 constexpr std::string_view kListKeys[] = {"arg", "env", "ro"};
-constexpr std::string_view kScalarKeys[] = {"program", "cwd",   "clock",   "tty", "cooked", "hostname",
-                                            "libc",    "trace", "verbose", "uid", "gid"};
+constexpr std::string_view kScalarKeys[] = {"program", "cwd",      "clock", "tty",
+                                            "cooked",  "hostname", "libc",  "trace",
+                                            "verbose", "uid",      "gid"};
 
 struct KeyValue {
     std::string_view key;
@@ -25,8 +26,8 @@ Result<void> for_each_string(const char* text, size_t size, Visit visit) {
         size_t length = strlen(text + at);
         const char* equals = static_cast<const char*>(memchr(text + at, '=', length));
         if (equals) {
-            TRY(visit(KeyValue{{text + at, static_cast<size_t>(equals - (text + at))},
-                               equals + 1}));
+            TRY(visit(
+                KeyValue{{text + at, static_cast<size_t>(equals - (text + at))}, equals + 1}));
         }
         at += length + 1;
     }

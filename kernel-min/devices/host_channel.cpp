@@ -39,9 +39,9 @@ virtio::Console console;
 TransmitRing ring;
 FrameReader reader{deliver};
 Receiver receivers[32];
-WaitQueue space_freed;          // also: `filler` has finished
-Thread* filler;                 // the thread that fills the part behind the ring's end
-bool draining;                  // a receiver's own call must not start again
+WaitQueue space_freed;  // also: `filler` has finished
+Thread* filler;         // the thread that fills the part behind the ring's end
+bool draining;          // a receiver's own call must not start again
 Timer trace_timer{[](void*) { publish(); }, nullptr};
 
 std::unique_ptr<char[]> config_text;
@@ -104,7 +104,9 @@ bool wait_alone(uint64_t deadline_ns, Done done) {
     }
 }
 
-bool has_space(size_t bytes) { return !filler && ring.free_space() >= bytes; }
+bool has_space(size_t bytes) {
+    return !filler && ring.free_space() >= bytes;
+}
 
 void wait_for_space(size_t bytes) {
     if (has_space(bytes)) [[likely]]
@@ -174,14 +176,15 @@ bool start() {
     return connected;
 }
 
-bool is_connected() { return connected; }
+bool is_connected() {
+    return connected;
+}
 
 Result<BootConfig> wait_for_config() {
     uint32_t version = channel::kVersion;
     send(FrameType::kHello, {reinterpret_cast<const char*>(&version), sizeof(version)});
-    bool complete = wait_alone(monotonic_ns() + kConfigTimeoutNs, [] {
-        return config_text && config_received == config_size;
-    });
+    bool complete = wait_alone(monotonic_ns() + kConfigTimeoutNs,
+                               [] { return config_text && config_received == config_size; });
     if (!complete) return Error(ETIMEDOUT);
     return BootConfig::parse(std::move(config_text), config_size);
 }

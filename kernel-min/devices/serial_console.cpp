@@ -32,10 +32,13 @@ void handle_interrupt(void*) {
 
 void start(host_channel::Receiver input) {
     receiver = input;
-    core::route_interrupt_line(kInterruptLine, register_interrupt_handler(handle_interrupt, nullptr));
+    core::route_interrupt_line(kInterruptLine,
+                               register_interrupt_handler(handle_interrupt, nullptr));
     core::port_out(kInterruptEnable, 1, kReceivedAvailable);
 }
 
-void write(std::span<const char> text) { core::print(text.data(), text.size()); }
+void write(std::span<const char> text) {
+    core::print(text.data(), text.size());
+}
 
 }  // namespace coracle::serial_console

@@ -66,8 +66,7 @@ TEST(BootConfig, ReadsTheCommandLine) {
         "virtio_mmio.device=512@0xfeb00e00:12 argument=no");
     ASSERT_TRUE(config.ok());
     EXPECT_STREQ(config->program, "/bin/sh");
-    EXPECT_EQ(strings(config->arguments),
-              (std::vector<std::string>{"sh", "-c", "echo 100%\n"}));
+    EXPECT_EQ(strings(config->arguments), (std::vector<std::string>{"sh", "-c", "echo 100%\n"}));
     EXPECT_EQ(strings(config->environment), (std::vector<std::string>{"A=A%zz%"}));
     EXPECT_EQ(BootConfig::parse_command_line("console=ttyS0").error_code(), EINVAL);
 }

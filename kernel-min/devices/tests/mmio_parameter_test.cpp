@@ -20,8 +20,8 @@ TEST(MmioParameter, ReadsWhatHypervisorsWrite) {
 }
 
 TEST(MmioParameter, RefusesWhatIsMalformed) {
-    for (const char* text : {"", "512", "512@", "512@0x:1", "@0x1:1", "512@0x1000", "512@0x1000:",
-                             "512@0x1000:256", "512@0x1000:1x", "512@0x1000:1:",
+    for (const char* text : {"", "512", "512@", "512@0x:1", "@0x1:1", "512@0x1000",
+                             "512@0x1000:", "512@0x1000:256", "512@0x1000:1x", "512@0x1000:1:",
                              "512@0x10000000000000000:1", "99999999999999999999@1:1"}) {
         EXPECT_FALSE(MmioParameter::parse(text)) << text;
     }

@@ -70,7 +70,8 @@ Result<void> Console::set_up_control(bool event_index) {
 }
 
 void Console::send_control(uint16_t event, uint16_t value) {
-    uint16_t slot = kControlQueueSize + control_transmit_.size() - control_transmit_.free_descriptors();
+    uint16_t slot =
+        kControlQueueSize + control_transmit_.size() - control_transmit_.free_descriptors();
     PhysAddr message = control_page_ + slot * kMessageStep;
     *phys_to_virt<ControlMessage>(message) = {kPort, event, value};
     Virtqueue::Buffer buffer{message, sizeof(ControlMessage), false};

@@ -41,9 +41,13 @@ bool MmioTransport::probe() {
     return (version_ == 1 || version_ == 2) && read(kDeviceId) != 0;
 }
 
-uint32_t MmioTransport::device_type() const { return read(kDeviceId); }
+uint32_t MmioTransport::device_type() const {
+    return read(kDeviceId);
+}
 
-uint8_t MmioTransport::status() { return read(kStatus); }
+uint8_t MmioTransport::status() {
+    return read(kStatus);
+}
 
 void MmioTransport::set_status(uint8_t status) {
     write(kStatus, status);
@@ -90,7 +94,9 @@ void MmioTransport::set_queue(uint16_t index, const Virtqueue& queue) {
     write(kQueueReady, 1);
 }
 
-void MmioTransport::notify(uint16_t index) { write(kQueueNotify, index); }
+void MmioTransport::notify(uint16_t index) {
+    write(kQueueNotify, index);
+}
 
 void MmioTransport::connect_interrupt(InterruptHandler handler, void* context) {
     uint8_t vector = register_interrupt_handler(handler, context);

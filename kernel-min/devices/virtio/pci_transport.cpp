@@ -82,8 +82,12 @@ bool PciTransport::probe() {
     return function_.find_capability(pci::kCapabilityMsix) != 0;
 }
 
-uint8_t PciTransport::status() { return common_->device_status; }
-void PciTransport::set_status(uint8_t status) { common_->device_status = status; }
+uint8_t PciTransport::status() {
+    return common_->device_status;
+}
+void PciTransport::set_status(uint8_t status) {
+    common_->device_status = status;
+}
 
 uint64_t PciTransport::device_features() {
     common_->device_feature_select = 0;
@@ -119,7 +123,9 @@ void PciTransport::set_queue(uint16_t index, const Virtqueue& queue) {
     common_->queue_enable = 1;
 }
 
-void PciTransport::notify(uint16_t index) { *notify_address_[index] = index; }
+void PciTransport::notify(uint16_t index) {
+    *notify_address_[index] = index;
+}
 
 // One message for all queues and for changes of the configuration.
 void PciTransport::connect_interrupt(InterruptHandler handler, void* context) {
@@ -142,6 +148,8 @@ void PciTransport::connect_interrupt(InterruptHandler handler, void* context) {
     }
 }
 
-uint8_t PciTransport::config_byte(uint32_t offset) { return config_[offset]; }
+uint8_t PciTransport::config_byte(uint32_t offset) {
+    return config_[offset];
+}
 
 }  // namespace coracle::virtio

@@ -20,7 +20,9 @@ constexpr termios2 kDefaultSettings = {
     .c_ospeed = 38400,
 };
 
-unsigned char to_lower(unsigned char c) { return c >= 'A' && c <= 'Z' ? c + 32 : c; }
+unsigned char to_lower(unsigned char c) {
+    return c >= 'A' && c <= 'Z' ? c + 32 : c;
+}
 
 }  // namespace
 

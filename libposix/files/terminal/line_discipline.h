@@ -88,10 +88,10 @@ class LineDiscipline {
     void finish_erasing();
     void reprint();
 
-    void echo_byte(Byte c);      // control characters as ^X if ECHOCTL
-    void echo_raw(Byte c);       // with output mapping
+    void echo_byte(Byte c);  // control characters as ^X if ECHOCTL
+    void echo_raw(Byte c);   // with output mapping
     void echo_unmapped(Byte c);
-    void rub_out();              // one column, with "\b \b"
+    void rub_out();  // one column, with "\b \b"
     void note_line_start();
     void flush_echo();
 

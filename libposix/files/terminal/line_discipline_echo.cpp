@@ -7,7 +7,9 @@ namespace {
 
 constexpr unsigned kTabStop = 8;
 
-bool is_control_character(unsigned char c) { return c < 32 || c == 127; }
+bool is_control_character(unsigned char c) {
+    return c < 32 || c == 127;
+}
 
 // Letters and digits of Latin-1, as the kernel's ctype table knows them.
 bool is_alphanumeric(unsigned char c) {
@@ -134,7 +136,9 @@ void LineDiscipline::reprint() {
     for (size_t i = line_start_; i != head_; i++) echo_byte(at(i));
 }
 
-void LineDiscipline::discard_line() { head_ = line_start_; }
+void LineDiscipline::discard_line() {
+    head_ = line_start_;
+}
 
 // ERASE, WERASE or KILL.
 void LineDiscipline::erase(Byte c) {

@@ -61,8 +61,7 @@ class HostInputFile final : public File {
 
 class HostOutputFile final : public File {
   public:
-    HostOutputFile(const Path& path, const RefPtr<Inode>& inode, uint32_t flags,
-                   HostOutput& output)
+    HostOutputFile(const Path& path, const RefPtr<Inode>& inode, uint32_t flags, HostOutput& output)
         : File(path, inode, flags), output_(output) {}
     template <int descriptor>
     static Result<RefPtr<File>> open(const Path& path, const RefPtr<Inode>& inode, uint32_t flags) {

@@ -78,7 +78,9 @@ void Terminal::take_pending() {
     changed.wake_all();
 }
 
-void Terminal::echo(std::span<const char> bytes) { output_->write_now(bytes); }
+void Terminal::echo(std::span<const char> bytes) {
+    output_->write_now(bytes);
+}
 
 void Terminal::signal_foreground(int signo) {
     Process* process = current_thread()->process;
@@ -141,8 +143,8 @@ Result<size_t> Terminal::read_bytes(IoBuffer& to, bool nonblocking) {
         if (!times_bytes && interval_ns == 0) return done;
         if (nonblocking) return done > 0 ? Result<size_t>(done) : Error(EAGAIN);
         if (times_bytes && *taken > 0 && interval_ns > 0) deadline = Deadline::after(interval_ns);
-        auto waited = wait_until(changed, deadline,
-                                 [&] { return discipline_.has_input() || ended_; });
+        auto waited =
+            wait_until(changed, deadline, [&] { return discipline_.has_input() || ended_; });
         if (waited.error_code() == ETIMEDOUT) return done;
         if (!waited) return done > 0 ? Result<size_t>(done) : waited.error();
     }
@@ -155,7 +157,8 @@ Result<size_t> Terminal::read(IoBuffer& to, bool nonblocking) {
     if (!discipline_.has_input()) {
         if (ended_) return size_t{0};
         if (nonblocking) return Error(EAGAIN);
-        TRY(wait_until(changed, Deadline::never(), [&] { return discipline_.has_input() || ended_; }));
+        TRY(wait_until(changed, Deadline::never(),
+                       [&] { return discipline_.has_input() || ended_; }));
     }
     return take_input(to);
 }
@@ -168,8 +171,8 @@ Result<size_t> Terminal::write(IoBuffer& from, bool nonblocking) {
         char bytes[512], mapped[2048];
         if (discipline_.is_stopped()) {
             if (nonblocking) return result(Error(EAGAIN));
-            auto waited = wait_until(changed, Deadline::never(),
-                                     [&] { return !discipline_.is_stopped(); });
+            auto waited =
+                wait_until(changed, Deadline::never(), [&] { return !discipline_.is_stopped(); });
             if (!waited) return result(waited.error());
         }
         // All of a piece can go once it has been mapped: a tab may become 8 spaces.

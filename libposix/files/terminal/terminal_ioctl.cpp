@@ -24,10 +24,11 @@ struct OldSettings {
 static_assert(sizeof(OldSettings) == 18);
 
 // The speeds of B0..B38400 and of BOTHER|1.. (B57600..).
-constexpr uint32_t kSpeeds[] = {0,   50,  75,   110,  134,  150,  200,  300,
+constexpr uint32_t kSpeeds[] = {0,   50,   75,   110,  134,  150,  200,   300,
                                 600, 1200, 1800, 2400, 4800, 9600, 19200, 38400};
-constexpr uint32_t kHighSpeeds[] = {57600,  115200,  230400,  460800,  500000,  576000,  921600, 1000000,
-                                    1152000, 1500000, 2000000, 2500000, 3000000, 3500000, 4000000};
+constexpr uint32_t kHighSpeeds[] = {57600,   115200,  230400,  460800,  500000,
+                                    576000,  921600,  1000000, 1152000, 1500000,
+                                    2000000, 2500000, 3000000, 3500000, 4000000};
 
 // What the coded speed of c_cflag means; BOTHER keeps the number that was given.
 uint32_t speed_of(uint32_t code, uint32_t given) {
@@ -47,13 +48,27 @@ void set_speeds(termios2& settings) {
 
 Result<long> Terminal::ioctl(uint32_t command, uint64_t argument) {
     switch (command) {
-        case TCGETS: case TCSETS: case TCSETSW: case TCSETSF:
-        case TCGETS2: case TCSETS2: case TCSETSW2: case TCSETSF2:
-        case TCGETA: case TCSETA: case TCSETAW: case TCSETAF:
+        case TCGETS:
+        case TCSETS:
+        case TCSETSW:
+        case TCSETSF:
+        case TCGETS2:
+        case TCSETS2:
+        case TCSETSW2:
+        case TCSETSF2:
+        case TCGETA:
+        case TCSETA:
+        case TCSETAW:
+        case TCSETAF:
             return settings_ioctl(command, argument);
-        case TIOCGPGRP: case TIOCSPGRP: case TIOCGSID: case TIOCSCTTY: case TIOCNOTTY:
+        case TIOCGPGRP:
+        case TIOCSPGRP:
+        case TIOCGSID:
+        case TIOCSCTTY:
+        case TIOCNOTTY:
             return job_control_ioctl(command, argument);
-        case TIOCGWINSZ: case TIOCSWINSZ:
+        case TIOCGWINSZ:
+        case TIOCSWINSZ:
             return window_ioctl(command, argument);
         default:
             return queue_ioctl(command, argument);
@@ -77,22 +92,32 @@ Result<long> Terminal::settings_ioctl(uint32_t command, uint64_t argument) {
             OldSettings old = {static_cast<uint16_t>(settings.c_iflag),
                                static_cast<uint16_t>(settings.c_oflag),
                                static_cast<uint16_t>(settings.c_cflag),
-                               static_cast<uint16_t>(settings.c_lflag), settings.c_line, {}};
+                               static_cast<uint16_t>(settings.c_lflag),
+                               settings.c_line,
+                               {}};
             memcpy(old.c_cc, settings.c_cc, sizeof(old.c_cc));
             TRY(UserOut<OldSettings>(argument).write(old));
             return 0;
         }
-        case TCSETSF: flush = true; [[fallthrough]];
-        case TCSETS: case TCSETSW: {
+        case TCSETSF:
+            flush = true;
+            [[fallthrough]];
+        case TCSETS:
+        case TCSETSW: {
             termios given = TRY(UserIn<termios>(argument).read());
             memcpy(&settings, &given, sizeof(given));
             break;
         }
-        case TCSETSF2: flush = true; [[fallthrough]];
-        case TCSETS2: case TCSETSW2:
+        case TCSETSF2:
+            flush = true;
+            [[fallthrough]];
+        case TCSETS2:
+        case TCSETSW2:
             settings = TRY(UserIn<termios2>(argument).read());
             break;
-        case TCSETAF: flush = true; [[fallthrough]];
+        case TCSETAF:
+            flush = true;
+            [[fallthrough]];
         default: {
             OldSettings old = TRY(UserIn<OldSettings>(argument).read());
             constexpr uint32_t kLow = 0xffff;
@@ -118,7 +143,8 @@ Result<long> Terminal::settings_ioctl(uint32_t command, uint64_t argument) {
 Result<long> Terminal::job_control_ioctl(uint32_t command, uint64_t argument) {
     Process& process = *current_process();
     if (command == TIOCSCTTY) {
-        if (controls(process)) return process.pid == process.session ? Result<long>(0) : Error(EPERM);
+        if (controls(process))
+            return process.pid == process.session ? Result<long>(0) : Error(EPERM);
         // Only a session leader without a terminal may take one that is free.
         if (process.pid != process.session || session_ != 0) return Error(EPERM);
         session_ = process.session;
@@ -170,7 +196,8 @@ Result<long> Terminal::queue_ioctl(uint32_t command, uint64_t argument) {
         case TIOCOUTQ:
             TRY(number.write(0));
             return 0;
-        case TCSBRK: case TCSBRKP:
+        case TCSBRK:
+        case TCSBRKP:
             // Output has left when write(2) returns, and a pseudo terminal has no break.
             TRY(check_foreground(kSigTtou));
             return 0;
@@ -183,7 +210,8 @@ Result<long> Terminal::queue_ioctl(uint32_t command, uint64_t argument) {
                 case TCOON:
                     discipline_.start();
                     break;
-                case TCIOFF: case TCION: {
+                case TCIOFF:
+                case TCION: {
                     char key = discipline_.settings().c_cc[argument == TCIOFF ? VSTOP : VSTART];
                     if (key) output_->write_now({&key, 1});
                     break;

@@ -115,7 +115,9 @@ class PseudoTerminal {
     int master_ = -1, slave_ = -1;
 };
 
-termios2 default_settings() { return Model(nullptr).discipline.settings(); }
+termios2 default_settings() {
+    return Model(nullptr).discipline.settings();
+}
 
 void compare(const termios2& settings, const Script& script) {
     PseudoTerminal host;
@@ -139,17 +141,21 @@ TEST(LineDiscipline, CanonicalEditingAsOnLinux) {
              {"hello\x04", 5},
              {"hello\x04", 3},
              {"\x04"},
-             {"a\n\x04" "b\n"},
-             {"abc\x7f\x7f" "d\n"},
+             {"a\n\x04"
+              "b\n"},
+             {"abc\x7f\x7f"
+              "d\n"},
              {"\x7f\x7fx\n"},
              {"one two  three\x17x\n"},
              {"one, two_3!\x17\x17y\n"},
-             {"abc\x15" "d\n"},
+             {"abc\x15"
+              "d\n"},
              {"ab\tc\x7f\x7f\x7fz\n"},
              {"\ta\t\tb\x7f\x7f\x7f\x7f\x7f\n"},
              {"abc\x01\x02\x7f\x7f\x7f\n"},
              {"\x16\x03\x16\x7f\x16\x16\n"},
-             {"abc\x12" "d\n"},
+             {"abc\x12"
+              "d\n"},
              {"\xc3\xa4\xe2\x82\xac\x7f\x7f\x7fq\n"},
              {"cr\rlf\n"},
              {"x\ty\n", 10000, "prompt> "},
@@ -161,7 +167,10 @@ TEST(LineDiscipline, CanonicalEditingAsOnLinux) {
 }
 
 TEST(LineDiscipline, SettingsAsOnLinux) {
-    const std::string keys = "Ab\tc\r\x7f" "d e\x17" "f\n\x15g\xff\x01\x7f\x7f\nxyz\x15q\n";
+    const std::string keys =
+        "Ab\tc\r\x7f"
+        "d e\x17"
+        "f\n\x15g\xff\x01\x7f\x7f\nxyz\x15q\n";
     auto with = [](auto change) {
         termios2 settings = default_settings();
         change(settings);
@@ -213,7 +222,8 @@ TEST(LineDiscipline, LongLinesAsOnLinux) {
 // Random keys without signals and flow control.
 TEST(LineDiscipline, RandomKeysAsOnLinux) {
     std::mt19937 random(7);
-    const std::string alphabet = "ab _-\t\t\n\x01\x04\x7f\x7f\x7f\x15\x17\x16\x12\xc3\xa4\xe2\x82\xac\r";
+    const std::string alphabet =
+        "ab _-\t\t\n\x01\x04\x7f\x7f\x7f\x15\x17\x16\x12\xc3\xa4\xe2\x82\xac\r";
     for (int round = 0; round < 150; round++) {
         termios2 settings = default_settings();
         for (unsigned flag : {ECHO, ECHOE, ECHOK, ECHOKE, ECHOCTL, ECHOPRT, IEXTEN}) {
@@ -241,7 +251,9 @@ TEST(LineDiscipline, SignalsFlushWhatWasTyped) {
     termios2 settings = default_settings();
     settings.c_lflag |= NOFLSH;
     Model keeping(&settings);
-    keeping.discipline.receive("ab\x03" "c\n"s);
+    keeping.discipline.receive(
+        "ab\x03"
+        "c\n"s);
     EXPECT_EQ(keeping.signals, std::vector<int>{2});
     EXPECT_EQ(keeping.run({}).reads, std::vector<std::string>{"abc\n"});
 
@@ -253,7 +265,9 @@ TEST(LineDiscipline, SignalsFlushWhatWasTyped) {
 
 TEST(LineDiscipline, FlowControlHoldsEchoBack) {
     Model model(nullptr);
-    model.discipline.receive("a\x13" "b"s);
+    model.discipline.receive(
+        "a\x13"
+        "b"s);
     EXPECT_TRUE(model.discipline.is_stopped());
     EXPECT_EQ(model.screen, "");
     model.discipline.receive("\x11"s);
