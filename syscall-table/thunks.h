@@ -27,8 +27,7 @@ inline long to_return_value(Result<long> result) {
 }
 
 template <int errno_code>
-long unsupported_call(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
-                      uint64_t number) {
+long unsupported_call(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t number) {
     ++g_unsupported_calls[number];
     return -errno_code;
 }

@@ -373,6 +373,8 @@ class Decoder {
 
 }  // namespace
 
-Instruction decode_instruction(std::span<const uint8_t> bytes) { return Decoder(bytes).decode(); }
+Instruction decode_instruction(std::span<const uint8_t> bytes) {
+    return Decoder(bytes).decode();
+}
 
 }  // namespace coracle::rewriter

@@ -12,9 +12,9 @@
 namespace coracle::rewriter {
 
 struct Instruction {
-    uint8_t length = 0;         // 0: no instruction, or longer than the bytes given
-    uint8_t modrm_offset = 0;   // 0: it has no ModRM byte
-    bool has_segment = false;   // a %fs or %gs prefix
+    uint8_t length = 0;            // 0: no instruction, or longer than the bytes given
+    uint8_t modrm_offset = 0;      // 0: it has no ModRM byte
+    bool has_segment = false;      // a %fs or %gs prefix
     bool accesses_memory = false;  // a ModRM operand in memory that is read or written
 };
 

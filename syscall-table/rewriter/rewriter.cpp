@@ -28,7 +28,9 @@ bool needs_trap(uint64_t number) {
 // How far a stub may be from its site: the jumps' 2 GiB, less what lies between their ends.
 constexpr uint64_t kReach = (uint64_t{1} << 31) - 2 * kStubPageSize;
 
-uint64_t distance(uint64_t a, uint64_t b) { return a < b ? b - a : a - b; }
+uint64_t distance(uint64_t a, uint64_t b) {
+    return a < b ? b - a : a - b;
+}
 
 }  // namespace
 

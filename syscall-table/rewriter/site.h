@@ -8,7 +8,8 @@
 // can start. The site is taken only if
 //
 //  - the five bytes are b8 imm32, and imm32 is all of rax: what the mov would have left; and
-//  - nothing else can end at the `syscall`, but the same mov with a void prefix, and instructions that would have faulted: those whose
+//  - nothing else can end at the `syscall`, but the same mov with a void prefix, and instructions
+//  that would have faulted: those whose
 //    operand is at imm32(%rax) or (%rax), for rax is a small number and the first 64 KiB of an
 //    address space are never mapped (vm.mmap_min_addr).
 //

@@ -1,9 +1,8 @@
 // What a thunk does between the registers of a program and a handler's parameters.
-#include "syscall-table/thunks.h"
-
 #include <gtest/gtest.h>
 
 #include "handlers.h"
+#include "syscall-table/thunks.h"
 
 namespace coracle {
 
@@ -34,7 +33,9 @@ Result<long> sys_mixed(int flag, unsigned int word, long wide, UserIn<char> path
     return wide;
 }
 
-Result<long> sys_fail(int code) { return Error(code); }
+Result<long> sys_fail(int code) {
+    return Error(code);
+}
 
 namespace {
 
@@ -49,8 +50,8 @@ TEST(SyscallThunk, KeepsAll64BitsOfSizes) {
 }
 
 TEST(SyscallThunk, CastsEachArgumentByItsType) {
-    call(1, kGarbage | 0x80000000, kGarbage | 0x80000000, kGarbage | 1, 0xffff800000000000, kGarbage,
-         ~uint64_t{0});
+    call(1, kGarbage | 0x80000000, kGarbage | 0x80000000, kGarbage | 1, 0xffff800000000000,
+         kGarbage, ~uint64_t{0});
     EXPECT_EQ(seen.flag, INT32_MIN);
     EXPECT_EQ(seen.word, 0x80000000u);
     EXPECT_EQ(seen.wide, static_cast<long>(kGarbage | 1));

@@ -1,6 +1,4 @@
 // The rewriter's decoder against Zydis.
-#include "syscall-table/rewriter/instruction.h"
-
 #include <Zydis/Zydis.h>
 #include <gtest/gtest.h>
 
@@ -10,14 +8,14 @@
 #include <string>
 #include <vector>
 
+#include "syscall-table/rewriter/instruction.h"
+
 namespace coracle::rewriter {
 namespace {
 
 class Oracle {
   public:
-    Oracle() {
-        ZydisDecoderInit(&decoder_, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64);
-    }
+    Oracle() { ZydisDecoderInit(&decoder_, ZYDIS_MACHINE_MODE_LONG_64, ZYDIS_STACK_WIDTH_64); }
     // 0: no instruction.
     size_t length(const uint8_t* bytes, size_t size) const {
         ZydisDecodedInstruction instruction;

@@ -201,7 +201,9 @@ TEST(Rewriter, FirstBytesOfAMapping) {
     EXPECT_FALSE(trap_twice(rewriter, bare, bare.put(kSyscall + kReturn), SYS_getppid));
 }
 
-bool rewritable(const Bytes& before, uint64_t rax) { return is_rewritable(before, rax); }
+bool rewritable(const Bytes& before, uint64_t rax) {
+    return is_rewritable(before, rax);
+}
 
 TEST(RewriterSite, NumberMustBeAllOfRax) {
     EXPECT_TRUE(rewritable(kNops + mov(39), 39));
@@ -228,16 +230,16 @@ TEST(RewriterSite, OrdinaryNeighbours) {
 TEST(RewriterSite, TailsOfOtherInstructions) {
     const Bytes number = {1, 0, 0, 0};
     const Bytes tails[] = {
-        Bytes{0x41, 0xb8} + number,                    // mov $1,%r8d
-        Bytes{0xc7, 0x45, 0xb8} + number,              // movl $1,-0x48(%rbp)
-        Bytes{0xc7, 0x44, 0x24, 0xb8} + number,        // movl $1,-0x48(%rsp)
-        Bytes{0x81, 0x7d, 0xb8} + number,              // cmpl $1,-0x48(%rbp)
-        Bytes{0x8d, 0xb8} + number,                    // lea 1(%rax),%edi
-        Bytes{0x64, 0x8b, 0xb8} + number,              // mov %fs:1(%rax),%edi
-        Bytes{0x8b, 0xb4, 0xb8} + number,              // mov 1(%rax,%rdi,4),%esi
-        Bytes{0xc6, 0x83, 0xb8, 1, 0, 0, 0},           // movb $0,0x1b8(%rbx)
-        Bytes{0x48, 0xb9, 0, 0, 0, 0xb8} + number,     // movabs $0x1b8000000,%rcx
-        Bytes{0x0f, 0x1f, 0xb8} + number,              // nop
+        Bytes{0x41, 0xb8} + number,                 // mov $1,%r8d
+        Bytes{0xc7, 0x45, 0xb8} + number,           // movl $1,-0x48(%rbp)
+        Bytes{0xc7, 0x44, 0x24, 0xb8} + number,     // movl $1,-0x48(%rsp)
+        Bytes{0x81, 0x7d, 0xb8} + number,           // cmpl $1,-0x48(%rbp)
+        Bytes{0x8d, 0xb8} + number,                 // lea 1(%rax),%edi
+        Bytes{0x64, 0x8b, 0xb8} + number,           // mov %fs:1(%rax),%edi
+        Bytes{0x8b, 0xb4, 0xb8} + number,           // mov 1(%rax,%rdi,4),%esi
+        Bytes{0xc6, 0x83, 0xb8, 1, 0, 0, 0},        // movb $0,0x1b8(%rbx)
+        Bytes{0x48, 0xb9, 0, 0, 0, 0xb8} + number,  // movabs $0x1b8000000,%rcx
+        Bytes{0x0f, 0x1f, 0xb8} + number,           // nop
     };
     for (const Bytes& tail : tails) {
         EXPECT_FALSE(rewritable(kNops + tail, 1)) << testing::PrintToString(tail);

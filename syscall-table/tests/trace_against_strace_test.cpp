@@ -27,7 +27,8 @@ Strings strace(const Strings& arguments) {
     if (pid == 0) {
         std::vector<char*> argv, envp;
         for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
-        for (const std::string& word : kEnvironment) envp.push_back(const_cast<char*>(word.c_str()));
+        for (const std::string& word : kEnvironment)
+            envp.push_back(const_cast<char*>(word.c_str()));
         argv.push_back(nullptr);
         envp.push_back(nullptr);
         personality(ADDR_NO_RANDOMIZE);
@@ -87,15 +88,17 @@ TEST_P(AgainstStrace, SameLines) {
     EXPECT_EQ(actual.size(), expected.size());
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Programs, AgainstStrace,
-    testing::Values(Strings{TRACE_SUBJECT}, Strings{"/bin/true"}, Strings{"/bin/ls", "-l", "/etc/apt"},
-                    Strings{"/bin/cat", "/etc/passwd"}, Strings{"/usr/bin/id"},
-                    Strings{"/bin/uname", "-a"}, Strings{"/bin/date"}, Strings{"/bin/sleep", "0.01"},
-                    Strings{"/usr/bin/getent", "passwd", "root"}, Strings{"/usr/bin/stty", "-a"}),
-    [](const auto& test) {
-        const std::string& path = test.param.front();
-        return path.substr(path.rfind('/') + 1);
-    });
+INSTANTIATE_TEST_SUITE_P(Programs, AgainstStrace,
+                         testing::Values(Strings{TRACE_SUBJECT}, Strings{"/bin/true"},
+                                         Strings{"/bin/ls", "-l", "/etc/apt"},
+                                         Strings{"/bin/cat", "/etc/passwd"}, Strings{"/usr/bin/id"},
+                                         Strings{"/bin/uname", "-a"}, Strings{"/bin/date"},
+                                         Strings{"/bin/sleep", "0.01"},
+                                         Strings{"/usr/bin/getent", "passwd", "root"},
+                                         Strings{"/usr/bin/stty", "-a"}),
+                         [](const auto& test) {
+                             const std::string& path = test.param.front();
+                             return path.substr(path.rfind('/') + 1);
+                         });
 
 }  // namespace

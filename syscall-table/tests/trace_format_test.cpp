@@ -1,6 +1,4 @@
 // The formatter on memory of the test's own: what strace prints, and what no strace run shows.
-#include "syscall-table/trace/format.h"
-
 #include <asm/unistd_64.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
@@ -8,6 +6,8 @@
 
 #include <algorithm>
 #include <cstring>
+
+#include "syscall-table/trace/format.h"
 
 namespace coracle::trace {
 namespace {
@@ -26,7 +26,9 @@ class OwnMemory final : public MemoryReader {
     uint64_t end_ = UINT64_MAX;
 };
 
-uint64_t address(const void* pointer) { return reinterpret_cast<uint64_t>(pointer); }
+uint64_t address(const void* pointer) {
+    return reinterpret_cast<uint64_t>(pointer);
+}
 
 std::string format(unsigned number, const uint64_t (&arguments)[6], long result,
                    const OwnMemory& memory = {}) {
@@ -44,17 +46,18 @@ struct Text {
 
 TEST(TraceFormat, OpenAt) {
     const Text path("/etc/passwd");
-    EXPECT_EQ(format(__NR_openat,
-                     {0xffffff9c, address(path.bytes), O_RDONLY | O_CLOEXEC, 0, 0, 0}, 3),
-              "openat(AT_FDCWD, \"/etc/passwd\", O_RDONLY|O_CLOEXEC) = 3\n");
+    EXPECT_EQ(
+        format(__NR_openat, {0xffffff9c, address(path.bytes), O_RDONLY | O_CLOEXEC, 0, 0, 0}, 3),
+        "openat(AT_FDCWD, \"/etc/passwd\", O_RDONLY|O_CLOEXEC) = 3\n");
 }
 
 TEST(TraceFormat, ErrorsHaveNameAndText) {
     EXPECT_EQ(format(__NR_close, {99}, -EBADF),
               "close(99)                               = -1 EBADF (Bad file descriptor)\n");
-    EXPECT_EQ(format(__NR_pause, {}, -512),
-              "pause()                                 = ? ERESTARTSYS (To be restarted if SA_RESTART"
-              " is set)\n");
+    EXPECT_EQ(
+        format(__NR_pause, {}, -512),
+        "pause()                                 = ? ERESTARTSYS (To be restarted if SA_RESTART"
+        " is set)\n");
 }
 
 TEST(TraceFormat, ArgumentsAreReadWithTheWidthOfTheirType) {
@@ -78,8 +81,7 @@ TEST(TraceFormat, StringThatRunsIntoAHoleIsANumber) {
 
 TEST(TraceFormat, OutputIsAnAddressWhenTheCallFailed) {
     struct stat stat = {};
-    const std::string line =
-        format(__NR_fstat, {9, address(&stat)}, -EBADF);
+    const std::string line = format(__NR_fstat, {9, address(&stat)}, -EBADF);
     EXPECT_EQ(line.find("st_mode"), std::string::npos);
     EXPECT_NE(line.find("fstat(9, 0x"), std::string::npos);
 }
@@ -96,7 +98,9 @@ TEST(TraceFormat, InputIsReadBeforeTheCallAndOutputAfterIt) {
 }
 
 TEST(TraceFormat, BytesAreCutAndEscaped) {
-    const Text text("\x01" "2\377\n\t\"\\ and so on for more than thirty-two");
+    const Text text(
+        "\x01"
+        "2\377\n\t\"\\ and so on for more than thirty-two");
     EXPECT_EQ(format(__NR_write, {1, address(text.bytes), 46}, 46),
               "write(1, \"\\0012\\377\\n\\t\\\"\\\\ and so on for more than \"..., 46) = 46\n");
 }
@@ -112,13 +116,15 @@ TEST(TraceFormat, CallsThatDoNotReturn) {
 }
 
 TEST(TraceFormat, UnknownNumbers) {
-    EXPECT_EQ(format(500, {1, 2, 3, 4, 5, 6}, -ENOSYS),
-              "syscall_0x1f4(0x1, 0x2, 0x3, 0x4, 0x5, 0x6) = -1 ENOSYS (Function not implemented)\n");
+    EXPECT_EQ(
+        format(500, {1, 2, 3, 4, 5, 6}, -ENOSYS),
+        "syscall_0x1f4(0x1, 0x2, 0x3, 0x4, 0x5, 0x6) = -1 ENOSYS (Function not implemented)\n");
     EXPECT_TRUE(format(100000, {}, -ENOSYS).starts_with("syscall_0x186a0("));
 }
 
 TEST(TraceFormat, LongLinesAreCutButTellTheResult) {
-    static Text paths[2] = {Text(std::string(4000, 'a').c_str()), Text(std::string(4000, 'b').c_str())};
+    static Text paths[2] = {Text(std::string(4000, 'a').c_str()),
+                            Text(std::string(4000, 'b').c_str())};
     const std::string line =
         format(__NR_rename, {address(paths[0].bytes), address(paths[1].bytes)}, -ENAMETOOLONG);
     EXPECT_LE(line.size(), Line::kCapacity);
@@ -133,18 +139,21 @@ TEST(TraceFormat, SurvivesEveryCallWithHostileArguments) {
     OwnMemory memory;
     memory.begin_ = address(memory_of_ones);
     memory.end_ = address(memory_of_ones) + sizeof(memory_of_ones);
-    const uint64_t values[] = {0, 1, kHole, UINT64_MAX, 0x8000000000000000, address(memory_of_ones),
-                               memory.end_ - 1};
+    const uint64_t values[] = {
+        0, 1, kHole, UINT64_MAX, 0x8000000000000000, address(memory_of_ones), memory.end_ - 1};
     for (unsigned number = 0; number < 512; ++number) {
         for (uint64_t value : values) {
             for (long result : {0L, 1L, -1L, -4096L, INT64_MAX}) {
                 const uint64_t other = address(memory_of_ones);
-                EXPECT_TRUE(format(number, {value, value, value, value, value, value}, result, memory)
-                                .ends_with('\n'));
-                EXPECT_TRUE(format(number, {value, other, value, other, value, other}, result, memory)
-                                .ends_with('\n'));
-                EXPECT_TRUE(format(number, {other, value, other, value, other, value}, result, memory)
-                                .ends_with('\n'));
+                EXPECT_TRUE(
+                    format(number, {value, value, value, value, value, value}, result, memory)
+                        .ends_with('\n'));
+                EXPECT_TRUE(
+                    format(number, {value, other, value, other, value, other}, result, memory)
+                        .ends_with('\n'));
+                EXPECT_TRUE(
+                    format(number, {other, value, other, value, other, value}, result, memory)
+                        .ends_with('\n'));
             }
         }
     }

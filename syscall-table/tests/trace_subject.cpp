@@ -152,10 +152,10 @@ void terminals() {
 }
 
 void memory() {
-    char* map = reinterpret_cast<char*>(
-        call(SYS_mmap, nullptr, 16384L, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0L));
-    call(SYS_mmap, map, 4096L, PROT_NONE, MAP_SHARED | MAP_FIXED | MAP_ANONYMOUS | MAP_NORESERVE, -1,
-         0L);
+    char* map = reinterpret_cast<char*>(call(SYS_mmap, nullptr, 16384L, PROT_READ | PROT_WRITE,
+                                             MAP_PRIVATE | MAP_ANONYMOUS, -1, 0L));
+    call(SYS_mmap, map, 4096L, PROT_NONE, MAP_SHARED | MAP_FIXED | MAP_ANONYMOUS | MAP_NORESERVE,
+         -1, 0L);
     call(SYS_mmap, nullptr, 4096L, PROT_READ | PROT_EXEC, MAP_PRIVATE, 99, 0x1000L);
     call(SYS_mmap, nullptr, 0L, PROT_READ, 0, 0, 0L);
     call(SYS_mprotect, map, 4096L, PROT_READ | PROT_WRITE | PROT_EXEC);

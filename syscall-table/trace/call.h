@@ -52,7 +52,7 @@ using MemoryPrinter = void (*)(Call&, uint64_t address, uint64_t count, bool is_
                                const ConstantTable*);
 
 struct TypeDescriptor {
-    ValuePrinter value;    // null for types that are never passed by value
+    ValuePrinter value;  // null for types that are never passed by value
     MemoryPrinter memory;
     const ConstantTable* constants;
 };

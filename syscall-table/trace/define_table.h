@@ -5,7 +5,7 @@
 
 #define N(constant) \
     { static_cast<uint64_t>(constant), #constant }
-#define TABLE(table, unknown, ...)                                \
-    static constexpr Constant table##_entries[] = {__VA_ARGS__}; \
-    constexpr ConstantTable table = {                             \
-        table##_entries, sizeof(table##_entries) / sizeof(Constant), unknown}
+#define TABLE(table, unknown, ...)                                                                \
+    static constexpr Constant table##_entries[] = {__VA_ARGS__};                                  \
+    constexpr ConstantTable table = {table##_entries, sizeof(table##_entries) / sizeof(Constant), \
+                                     unknown}

@@ -144,10 +144,8 @@ constexpr ErrorName kErrors[] = {
 
 // What a call that a signal interrupted answers inside the kernel.
 constexpr ErrorName kRestarts[] = {
-    {"ERESTARTSYS", "To be restarted if SA_RESTART is set"},
-    {"ERESTARTNOINTR", "To be restarted"},
-    {"ERESTARTNOHAND", "To be restarted if no handler"},
-    {nullptr, nullptr},
+    {"ERESTARTSYS", "To be restarted if SA_RESTART is set"}, {"ERESTARTNOINTR", "To be restarted"},
+    {"ERESTARTNOHAND", "To be restarted if no handler"},     {nullptr, nullptr},
     {"ERESTART_RESTARTBLOCK", "Interrupted by signal"},
 };
 constexpr int kFirstRestart = 512, kLastRestart = 516;

@@ -42,7 +42,9 @@ void put_clone(Call& call) {
 
 }  // namespace
 
-bool never_returns(unsigned number) { return number == __NR_exit || number == __NR_exit_group; }
+bool never_returns(unsigned number) {
+    return number == __NR_exit || number == __NR_exit_group;
+}
 
 void CallFormatter::enter(unsigned number, const uint64_t (&arguments)[6]) {
     call_.number = number;

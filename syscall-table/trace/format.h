@@ -37,8 +37,8 @@ class CallFormatter {
 
     Call call_;
     const CallDescriptor* descriptor_ = nullptr;
-    unsigned next_ = 0;   // the first argument that is not yet printed
-    uint8_t shown_ = 0;   // bit n: argument n is printed
+    unsigned next_ = 0;  // the first argument that is not yet printed
+    uint8_t shown_ = 0;  // bit n: argument n is printed
     bool first_ = true;
 };
 

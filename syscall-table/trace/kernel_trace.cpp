@@ -54,11 +54,15 @@ constexpr auto kTracingThunks = [] {
     return thunks;
 }();
 
-bool is_enabled() { return dispatch_table == kTracingThunks.data(); }
+bool is_enabled() {
+    return dispatch_table == kTracingThunks.data();
+}
 
 }  // namespace
 
-void enable_tracing() { dispatch_table = kTracingThunks.data(); }
+void enable_tracing() {
+    dispatch_table = kTracingThunks.data();
+}
 
 void trace_signal(const SignalInfo& info) {
     if (!is_enabled()) return;

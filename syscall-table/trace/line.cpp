@@ -29,7 +29,9 @@ void Line::put_decimal(int64_t value) {
     put_digits(value < 0 ? -static_cast<uint64_t>(value) : static_cast<uint64_t>(value), 10);
 }
 
-void Line::put_unsigned(uint64_t value) { put_digits(value, 10); }
+void Line::put_unsigned(uint64_t value) {
+    put_digits(value, 10);
+}
 
 void Line::put_hex(uint64_t value) {
     if (value != 0) put("0x");
@@ -101,7 +103,9 @@ void Line::mark_cut(size_t new_limit) {
     cut_ = false;
 }
 
-void Line::open_reserve() { mark_cut(kCapacity - kEndSize); }
+void Line::open_reserve() {
+    mark_cut(kCapacity - kEndSize);
+}
 
 void Line::end() {
     mark_cut(kCapacity);

@@ -19,9 +19,9 @@ class Line {
     void put(std::string_view text);
     void put_decimal(int64_t value);
     void put_unsigned(uint64_t value);
-    void put_hex(uint64_t value);     // 0x2a; 0 for zero
-    void put_octal(uint64_t value);   // 052; 0 for zero
-    void put_octal3(uint64_t value);  // at least three digits, as strace prints permissions
+    void put_hex(uint64_t value);      // 0x2a; 0 for zero
+    void put_octal(uint64_t value);    // 052; 0 for zero
+    void put_octal3(uint64_t value);   // at least three digits, as strace prints permissions
     void put_pointer(uint64_t value);  // NULL or hexadecimal
 
     // `"..."` with C escapes; `cut` adds `...` behind it.

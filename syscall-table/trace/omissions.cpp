@@ -15,13 +15,17 @@ namespace coracle::trace {
 
 namespace {
 
-constexpr uint8_t first(unsigned count) { return static_cast<uint8_t>((1u << count) - 1); }
+constexpr uint8_t first(unsigned count) {
+    return static_cast<uint8_t>((1u << count) - 1);
+}
 
 bool creates(uint64_t open_flags) {
     return (open_flags & O_CREAT) || (open_flags & O_TMPFILE) == O_TMPFILE;
 }
 
-bool is_device(uint64_t mode) { return S_ISCHR(mode) || S_ISBLK(mode); }
+bool is_device(uint64_t mode) {
+    return S_ISCHR(mode) || S_ISBLK(mode);
+}
 
 uint8_t shown_of_fcntl(int command) {
     switch (command) {
@@ -106,7 +110,7 @@ uint8_t shown_of_prctl(int option) {
 }  // namespace
 
 uint8_t shown_arguments(const Call& call, unsigned argument_count) {
-    const uint64_t (&arguments)[6] = call.arguments;
+    const uint64_t(&arguments)[6] = call.arguments;
     switch (call.number) {
         case __NR_open:
             return first(creates(arguments[1]) ? 3 : 2);

@@ -161,8 +161,7 @@ void print_prctl_arg(Call& call, int64_t value) {
         case PR_GET_NAME: {
             constexpr size_t kNameSize = 16;
             char name[kNameSize] = {};
-            if (call.failed() || address == 0 ||
-                call.memory.read(name, address, kNameSize) == 0) {
+            if (call.failed() || address == 0 || call.memory.read(name, address, kNameSize) == 0) {
                 call.line.put_pointer(address);
                 break;
             }

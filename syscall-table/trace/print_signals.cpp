@@ -5,7 +5,9 @@
 
 namespace coracle::trace {
 
-void print_signal(Call& call, int64_t value) { put_signal(call.line, value); }
+void print_signal(Call& call, int64_t value) {
+    put_signal(call.line, value);
+}
 
 void print_signal_result(Call& call, int64_t value) {
     call.line.put_decimal(value);
@@ -192,6 +194,8 @@ void put_siginfo(Line& line, const SignalInfo& info) {
     line.put('}');
 }
 
-void print_siginfo(Call& call, const SignalInfo& info) { put_siginfo(call.line, info); }
+void print_siginfo(Call& call, const SignalInfo& info) {
+    put_siginfo(call.line, info);
+}
 
 }  // namespace coracle::trace

@@ -121,7 +121,8 @@ void print_sockaddr(Call& call, uint64_t address, uint64_t length) {
         put_unix(call, socket.unix_address, std::min(length, sizeof(sockaddr_un)));
     } else if (socket.any.sa_family == AF_INET && length >= sizeof(sockaddr_in)) {
         put_inet(call, socket.inet);
-    } else if (socket.any.sa_family == AF_INET6 && length >= offsetof(sockaddr_in6, sin6_scope_id)) {
+    } else if (socket.any.sa_family == AF_INET6 &&
+               length >= offsetof(sockaddr_in6, sin6_scope_id)) {
         put_inet6(call, socket.inet6);
     } else if (socket.any.sa_family == AF_NETLINK && length >= sizeof(sockaddr_nl)) {
         put_netlink(call, socket.netlink);

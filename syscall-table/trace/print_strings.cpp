@@ -51,7 +51,9 @@ void print_hex_bytes(Call& call, uint64_t address, uint64_t count) {
     put_bytes(call, address, count, &Line::put_quoted_hex);
 }
 
-void print_address(Call& call, uint64_t address, uint64_t) { call.line.put_pointer(address); }
+void print_address(Call& call, uint64_t address, uint64_t) {
+    call.line.put_pointer(address);
+}
 
 void print_argv(Call& call, uint64_t address, uint64_t) {
     if (!is_readable<uint64_t>(call, address)) return;

@@ -14,7 +14,9 @@ struct KernelTermios {
     uint8_t line, characters[19];
 };
 
-void put_choice(Line& line, uint32_t value, const char* const* names) { line.put(names[value]); }
+void put_choice(Line& line, uint32_t value, const char* const* names) {
+    line.put(names[value]);
+}
 
 void put_termios(Call& call, const KernelTermios& termios) {
     Line& line = call.line;
@@ -42,9 +44,9 @@ void put_termios(Call& call, const KernelTermios& termios) {
     static constexpr struct {
         uint32_t flag;
         const char* name;
-    } kOutputFlags[] = {{OPOST, "|OPOST"}, {OLCUC, "|OLCUC"}, {ONLCR, "|ONLCR"}, {OCRNL, "|OCRNL"},
-                        {ONOCR, "|ONOCR"}, {ONLRET, "|ONLRET"}, {OFILL, "|OFILL"},
-                        {OFDEL, "|OFDEL"}};
+    } kOutputFlags[] = {{OPOST, "|OPOST"}, {OLCUC, "|OLCUC"}, {ONLCR, "|ONLCR"},
+                        {OCRNL, "|OCRNL"}, {ONOCR, "|ONOCR"}, {ONLRET, "|ONLRET"},
+                        {OFILL, "|OFILL"}, {OFDEL, "|OFDEL"}};
     for (const auto& output : kOutputFlags) {
         if (termios.oflag & output.flag) line.put(output.name);
     }
@@ -57,8 +59,8 @@ void put_termios(Call& call, const KernelTermios& termios) {
     static constexpr struct {
         uint32_t flag;
         const char* name;
-    } kControlFlags[] = {{CSTOPB, "|CSTOPB"}, {CREAD, "|CREAD"}, {PARENB, "|PARENB"},
-                         {PARODD, "|PARODD"}, {HUPCL, "|HUPCL"}, {CLOCAL, "|CLOCAL"},
+    } kControlFlags[] = {{CSTOPB, "|CSTOPB"},  {CREAD, "|CREAD"}, {PARENB, "|PARENB"},
+                         {PARODD, "|PARODD"},  {HUPCL, "|HUPCL"}, {CLOCAL, "|CLOCAL"},
                          {CRTSCTS, "|CRTSCTS"}};
     for (const auto& control : kControlFlags) {
         if (termios.cflag & control.flag) line.put(control.name);

@@ -14,15 +14,21 @@
 
 namespace coracle::trace {
 
-void print_decimal(Call& call, int64_t value) { call.line.put_decimal(value); }
+void print_decimal(Call& call, int64_t value) {
+    call.line.put_decimal(value);
+}
 void print_unsigned(Call& call, int64_t value) {
     call.line.put_unsigned(static_cast<uint64_t>(value));
 }
-void print_hex(Call& call, int64_t value) { call.line.put_hex(static_cast<uint64_t>(value)); }
+void print_hex(Call& call, int64_t value) {
+    call.line.put_hex(static_cast<uint64_t>(value));
+}
 void print_pointer(Call& call, int64_t value) {
     call.line.put_pointer(static_cast<uint64_t>(value));
 }
-void print_noreturn(Call& call, int64_t) { call.line.put('?'); }
+void print_noreturn(Call& call, int64_t) {
+    call.line.put('?');
+}
 
 void print_dirfd(Call& call, int64_t value) {
     if (value == AT_FDCWD) {
@@ -40,7 +46,9 @@ void print_id(Call& call, int64_t value) {
     }
 }
 
-void print_octal(Call& call, int64_t value) { call.line.put_octal(static_cast<uint64_t>(value)); }
+void print_octal(Call& call, int64_t value) {
+    call.line.put_octal(static_cast<uint64_t>(value));
+}
 
 void print_mode(Call& call, int64_t value) {
     call.line.put_octal3(static_cast<uint64_t>(value));
@@ -79,7 +87,9 @@ void print_open_flags(Call& call, int64_t value) {
 
 // mknod's; the mode of open, which is not an argument without O_CREAT or O_TMPFILE, is left out by
 // format.cpp.
-void print_create_mode(Call& call, int64_t value) { print_mode(call, value); }
+void print_create_mode(Call& call, int64_t value) {
+    print_mode(call, value);
+}
 
 void print_access_mode(Call& call, int64_t value) {
     put_flags(call.line, static_cast<uint32_t>(value), tables::access_modes);
@@ -89,8 +99,7 @@ void print_map_flags(Call& call, int64_t value) {
     const auto map_flags = static_cast<uint32_t>(value);
     constexpr uint32_t kHugeSizeMask = 0x3fu << MAP_HUGE_SHIFT;
     put_one_of(call.line, map_flags & MAP_TYPE, tables::map_types);
-    put_more_flags(call.line, map_flags & ~kHugeSizeMask & ~uint32_t{MAP_TYPE},
-                   tables::map_flags);
+    put_more_flags(call.line, map_flags & ~kHugeSizeMask & ~uint32_t{MAP_TYPE}, tables::map_flags);
     if (map_flags & kHugeSizeMask) {
         call.line.put('|');
         call.line.put_unsigned((map_flags & kHugeSizeMask) >> MAP_HUGE_SHIFT);
@@ -98,7 +107,9 @@ void print_map_flags(Call& call, int64_t value) {
     }
 }
 
-void print_mremap_addr(Call& call, int64_t value) { print_pointer(call, value); }
+void print_mremap_addr(Call& call, int64_t value) {
+    print_pointer(call, value);
+}
 
 void print_clone_flags(Call& call, int64_t value) {
     const auto clone_flags = static_cast<uint64_t>(value) & ~uint64_t{CSIGNAL};

@@ -167,7 +167,9 @@ void print_futex_timeout(Call& call, int64_t value) {
     print_timespec(call, timeout);
 }
 
-void print_futex_word2(Call& call, int64_t value) { print_pointer(call, value); }
+void print_futex_word2(Call& call, int64_t value) {
+    print_pointer(call, value);
+}
 
 void print_futex_value3(Call& call, int64_t value) {
     const auto value3 = static_cast<uint32_t>(value);

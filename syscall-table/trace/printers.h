@@ -199,14 +199,12 @@ bool is_readable(Call& call, uint64_t address) {
 template <typename T, ValuePrinter print>
 void values(Call& call, uint64_t address, uint64_t count, bool, const ConstantTable* constants) {
     if (count != 0 && !is_readable<T>(call, address)) return;
-    for_each_element<T>(call, address, count, true, [&](T element) {
-        print(call, static_cast<uint64_t>(element), constants);
-    });
+    for_each_element<T>(call, address, count, true,
+                        [&](T element) { print(call, static_cast<uint64_t>(element), constants); });
 }
 
 template <typename T, void (*print)(Call&, const T&)>
-void structures(Call& call, uint64_t address, uint64_t count, bool is_array,
-                const ConstantTable*) {
+void structures(Call& call, uint64_t address, uint64_t count, bool is_array, const ConstantTable*) {
     if (count != 0 && !is_readable<T>(call, address)) return;
     for_each_element<T>(call, address, count, is_array,
                         [&](const T& element) { print(call, element); });
