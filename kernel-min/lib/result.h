@@ -29,14 +29,13 @@ struct [[nodiscard]] Error {
 };
 
 // Trivial for trivial types, so that a Result<long> travels in registers.
-template <typename T, bool = std::is_trivially_copyable_v<T>>
+// Two whole words, without a union: else g++ moves them through memory.
+template <typename T, bool = std::is_trivial_v<T>>
 struct ResultStorage {
     ResultStorage(T&& value) : value_(value), error_(0) {}
     ResultStorage(Error error) : error_(error.code) {}
-    union {
-        T value_;
-    };
-    int error_;
+    T value_;
+    long error_;
 };
 
 template <typename T>
@@ -65,8 +64,8 @@ class [[nodiscard]] Result : ResultStorage<T> {
 
     bool ok() const { return this->error_ == 0; }
     explicit operator bool() const { return ok(); }
-    int error_code() const { return this->error_; }
-    Error error() const { return Error(this->error_); }
+    int error_code() const { return static_cast<int>(this->error_); }
+    Error error() const { return Error(error_code()); }
     // Preconditions: ok().
     T& value() { return this->value_; }
     T release_value() { return std::move(this->value_); }

@@ -78,6 +78,7 @@ class DescriptorTable : public RefCounted<DescriptorTable> {
     Result<RefPtr<DescriptorTable>> clone() const;
     // From now on several threads use the table.
     void share() { shared_ = true; }
+    bool is_shared() const { return shared_; }
 
   private:
     Result<void> grow(uint32_t minimum);

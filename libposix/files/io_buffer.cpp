@@ -12,7 +12,6 @@ size_t IoBuffer::for_each_piece(size_t length, Move move) {
     while (done < length) {
         if (current_.length == 0) {
             current_ = *next_++;
-            next_count_--;
             continue;
         }
         size_t piece = std::min<size_t>(current_.length, length - done);
@@ -44,7 +43,7 @@ size_t IoBuffer::copy_in(void* to, size_t length) {
     });
 }
 
-size_t IoBuffer::fill_zero(size_t length) {
+size_t IoBuffer::fill_pieces_with_zero(size_t length) {
     return for_each_piece(length, [&](uint64_t address, size_t, size_t piece) {
         if (space_ == Space::kUser) return clear_user_partial(address, piece);
         memset(reinterpret_cast<void*>(address), 0, piece);

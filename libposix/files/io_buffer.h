@@ -16,7 +16,7 @@ class IoBuffer {
         uint64_t address;
         uint64_t length;
     };
-    enum class Space : uint8_t { kUser, kKernel };
+    enum class Space : uint32_t { kUser, kKernel };
 
     // Precondition: a user range lies in the lower half (is_user_range).
     static IoBuffer user(uint64_t address, size_t length) {
@@ -27,8 +27,8 @@ class IoBuffer {
     }
     // Precondition: `segments` (user ranges in the lower half) outlives the buffer; `size` is the
     // sum of their lengths.
-    IoBuffer(const Segment* segments, size_t count, size_t size)
-        : current_{0, 0}, next_(segments), next_count_(count), size_(size), space_(Space::kUser) {}
+    IoBuffer(const Segment* segments, size_t size)
+        : space_(Space::kUser), current_{0, 0}, size_(size), next_(segments) {}
 
     // Bytes that are left.
     size_t size() const { return size_; }
@@ -39,7 +39,17 @@ class IoBuffer {
     // all was moved, else the short count). May sleep: a page may have to be read.
     size_t copy_out(const void* from, size_t length);  // into the buffer: the file is read
     size_t copy_in(void* to, size_t length);           // out of the buffer: the file is written
-    size_t fill_zero(size_t length);
+    size_t fill_zero(size_t length) {
+        // One piece of the application's, as almost always.
+        if (space_ == Space::kUser && length <= current_.length && length <= size_) {
+            size_t done = clear_user_partial(current_.address, length);
+            current_.address += done;
+            current_.length -= done;
+            size_ -= done;
+            return done;
+        }
+        return fill_pieces_with_zero(length);
+    }
 
     void skip(size_t length);
     // Keeps only the first `size` bytes.
@@ -51,16 +61,17 @@ class IoBuffer {
     uint32_t flags = 0;
 
   private:
-    IoBuffer(Space space, Segment segment) : current_(segment), size_(segment.length), space_(space) {}
+    IoBuffer(Space space, Segment segment)
+        : space_(space), current_(segment), size_(segment.length) {}
+    size_t fill_pieces_with_zero(size_t length);
     // Calls move(address, length) -> moved for each piece in turn, until one is short.
     template <typename Move>
     size_t for_each_piece(size_t length, Move move);
 
-    Segment current_;
-    const Segment* next_ = nullptr;
-    size_t next_count_ = 0;
-    size_t size_;
     Space space_;
+    Segment current_;
+    size_t size_;
+    const Segment* next_;  // set only if there are several: size_ tells when it is the last
 };
 
 }  // namespace coracle

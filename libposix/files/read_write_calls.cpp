@@ -3,6 +3,7 @@
 #include <sys/uio.h>
 
 #include <algorithm>
+#include <bit>
 #include <memory>
 #include <new>
 
@@ -18,6 +19,9 @@ constexpr size_t kMaxTransfer = 0x7ffff000;  // MAX_RW_COUNT
 constexpr size_t kMaxSegments = 1024;        // UIO_MAXIOV
 
 enum class Direction { kRead, kWrite };
+
+// A count as a call's value: the same bits, so no instruction.
+Result<long> to_long(Result<size_t> count) { return std::bit_cast<Result<long>>(count); }
 
 Result<BorrowedFile> file_for(int fd, Direction direction) {
     BorrowedFile file = current_process()->descriptors->borrow_any(fd);
@@ -58,7 +62,6 @@ class Segments {
             if (!long_) return Error(ENOMEM);
             segments_ = long_.get();
         }
-        count_ = count;
         if (!copy_from_user(segments_, from.address(), count * sizeof(iovec))) {
             return Error(EFAULT);
         }
@@ -71,13 +74,13 @@ class Segments {
         }
         return {};
     }
-    IoBuffer buffer() const { return IoBuffer(segments_, count_, size_); }
+    IoBuffer buffer() const { return IoBuffer(segments_, size_); }
 
   private:
     IoBuffer::Segment inline_[8];
     std::unique_ptr<IoBuffer::Segment[]> long_;
     IoBuffer::Segment* segments_ = inline_;
-    size_t count_ = 0, size_ = 0;
+    size_t size_ = 0;
 };
 static_assert(sizeof(IoBuffer::Segment) == sizeof(iovec));
 
@@ -114,20 +117,32 @@ constexpr int kNoFlags = -1;  // preadv(2) and pwritev(2): an offset of -1 is an
 
 }  // namespace
 
+// The two most frequent calls: without a reference to the file, and with nothing to do behind the
+// file's own function, while one thread alone has the descriptors.
 Result<long> sys_read(int fd, UserOut<char> buf, size_t count) {
-    BorrowedFile file = current_process()->descriptors->borrow_any(fd);
-    if (!file || !file->is_readable()) return Error(EBADF);
-    if (!is_user_range(buf.address(), count)) return Error(EFAULT);
+    const DescriptorTable& table = *current_process()->descriptors;
+    File* file = table.find(fd);
+    if (!file || !file->is_readable()) [[unlikely]] return Error(EBADF);
+    if (!is_user_range(buf.address(), count)) [[unlikely]] return Error(EFAULT);
     IoBuffer buffer = IoBuffer::user(buf.address(), std::min(count, kMaxTransfer));
-    return static_cast<long>(TRY(file->read(buffer, file->position)));
+    if (table.is_shared()) [[unlikely]] {
+        RefPtr<File> keep(file);
+        return to_long(file->read(buffer, file->position));
+    }
+    return to_long(file->read(buffer, file->position));
 }
 
 Result<long> sys_write(int fd, UserIn<char> buf, size_t count) {
-    BorrowedFile file = current_process()->descriptors->borrow_any(fd);
-    if (!file || !file->is_writable()) return Error(EBADF);
-    if (!is_user_range(buf.address(), count)) return Error(EFAULT);
+    const DescriptorTable& table = *current_process()->descriptors;
+    File* file = table.find(fd);
+    if (!file || !file->is_writable()) [[unlikely]] return Error(EBADF);
+    if (!is_user_range(buf.address(), count)) [[unlikely]] return Error(EFAULT);
     IoBuffer buffer = IoBuffer::user(buf.address(), std::min(count, kMaxTransfer));
-    return static_cast<long>(TRY(file->write(buffer, file->position)));
+    if (table.is_shared()) [[unlikely]] {
+        RefPtr<File> keep(file);
+        return to_long(file->write(buffer, file->position));
+    }
+    return to_long(file->write(buffer, file->position));
 }
 
 Result<long> sys_pread64(int fd, UserOut<char> buf, size_t count, int64_t offset) {
