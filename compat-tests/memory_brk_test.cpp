@@ -6,7 +6,9 @@
 
 namespace {
 
-uintptr_t raw_brk(uintptr_t to) { return static_cast<uintptr_t>(syscall(SYS_brk, to)); }
+uintptr_t raw_brk(uintptr_t to) {
+    return static_cast<uintptr_t>(syscall(SYS_brk, to));
+}
 
 TEST(Brk, GrowsAndShrinks) {
     uintptr_t start = raw_brk(0);

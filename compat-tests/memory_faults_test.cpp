@@ -42,7 +42,8 @@ TEST(Faults, AddressIsExact) {
 
 TEST(Faults, ManyInARow) {
     Mapping map(kPage, PROT_READ);
-    for (int i = 0; i < 1000; i++) ASSERT_EQ(fault_of_write(map.data() + i), segv_accerr(map.data() + i));
+    for (int i = 0; i < 1000; i++)
+        ASSERT_EQ(fault_of_write(map.data() + i), segv_accerr(map.data() + i));
 }
 
 TEST(Faults, HandlerMayMakeThePage) {

@@ -119,7 +119,8 @@ TEST(FileMapping, PunchedHolesReadAsZerosButForCopies) {
     Mapping copy(4 * kPage, kReadWrite, MAP_PRIVATE, file.fd());
     EXPECT_EQ(shared[kPage] + copy[kPage], 4);
     copy[2 * kPage] = 9;
-    ASSERT_EQ(fallocate(file.fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, kPage, 2 * kPage), 0);
+    ASSERT_EQ(fallocate(file.fd(), FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, kPage, 2 * kPage),
+              0);
     EXPECT_EQ(shared[0], 1);
     EXPECT_EQ(shared[kPage], 0);
     EXPECT_EQ(copy[kPage], 0);
@@ -154,7 +155,8 @@ TEST(FileMapping, OutlivesItsDescriptor) {
 TEST(FileMapping, RefusesBadArguments) {
     TemporaryFile file(kPage);
     EXPECT_ERRNO(EINVAL, mmap(nullptr, kPage, PROT_READ, MAP_PRIVATE, file.fd(), 5));
-    EXPECT_ERRNO(EINVAL, mmap(nullptr, kPage, PROT_READ, MAP_PRIVATE | MAP_GROWSDOWN, file.fd(), 0));
+    EXPECT_ERRNO(EINVAL,
+                 mmap(nullptr, kPage, PROT_READ, MAP_PRIVATE | MAP_GROWSDOWN, file.fd(), 0));
     EXPECT_ERRNO(EINVAL, mmap(nullptr, kPage, PROT_READ, 0, file.fd(), 0));
     EXPECT_ERRNO(EOPNOTSUPP,
                  mmap(nullptr, kPage, PROT_READ, MAP_SHARED_VALIDATE | MAP_SYNC, file.fd(), 0));

@@ -79,9 +79,9 @@ TEST(Madvise, PopulateReadAndWrite) {
 TEST(Madvise, HintsAreTaken) {
     Mapping map(4 * kPage);
     map[0] = 1;
-    for (int advice : {MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED, MADV_DONTFORK,
-                       MADV_DOFORK, MADV_DONTDUMP, MADV_DODUMP, MADV_WIPEONFORK, MADV_KEEPONFORK,
-                       MADV_COLD, MADV_PAGEOUT}) {
+    for (int advice :
+         {MADV_NORMAL, MADV_RANDOM, MADV_SEQUENTIAL, MADV_WILLNEED, MADV_DONTFORK, MADV_DOFORK,
+          MADV_DONTDUMP, MADV_DODUMP, MADV_WIPEONFORK, MADV_KEEPONFORK, MADV_COLD, MADV_PAGEOUT}) {
         EXPECT_EQ(madvise(map.data(), 2 * kPage, advice), 0) << advice;
     }
     EXPECT_EQ(map[0], 1);
@@ -120,7 +120,8 @@ TEST(Madvise, RefusesBadArguments) {
     EXPECT_ERRNO(EINVAL, madvise(map.data(), 0, 99));
     EXPECT_ERRNO(EINVAL, madvise(map.data(), -1ul, MADV_NORMAL));
     EXPECT_EQ(madvise(map.data(), 0, MADV_NORMAL), 0);
-    EXPECT_ERRNO(ENOMEM, madvise(reinterpret_cast<void*>(0x10000000000 - kPage), kPage, MADV_NORMAL));
+    EXPECT_ERRNO(ENOMEM,
+                 madvise(reinterpret_cast<void*>(0x10000000000 - kPage), kPage, MADV_NORMAL));
 }
 
 }  // namespace

@@ -32,9 +32,10 @@ TEST(Mmap, RefusesBadArguments) {
     EXPECT_ERRNO(EINVAL, mmap(nullptr, 0, PROT_READ, kAnonymous, -1, 0));
     EXPECT_ERRNO(EINVAL, mmap(nullptr, kPage, PROT_READ, MAP_ANONYMOUS, -1, 0));
     EXPECT_ERRNO(EINVAL, mmap(nullptr, kPage, PROT_READ, kAnonymous, -1, 1));
-    EXPECT_ERRNO(EINVAL, mmap(nullptr, kPage, PROT_READ, MAP_SHARED_VALIDATE | MAP_ANONYMOUS, -1, 0));
-    EXPECT_ERRNO(EINVAL, mmap(nullptr, kPage, PROT_READ,
-                              MAP_SHARED | MAP_ANONYMOUS | MAP_GROWSDOWN, -1, 0));
+    EXPECT_ERRNO(EINVAL,
+                 mmap(nullptr, kPage, PROT_READ, MAP_SHARED_VALIDATE | MAP_ANONYMOUS, -1, 0));
+    EXPECT_ERRNO(
+        EINVAL, mmap(nullptr, kPage, PROT_READ, MAP_SHARED | MAP_ANONYMOUS | MAP_GROWSDOWN, -1, 0));
     EXPECT_ERRNO(EBADF, mmap(nullptr, kPage, PROT_READ, MAP_PRIVATE, -1, 0));
     EXPECT_ERRNO(ENOMEM, mmap(nullptr, -1ul, PROT_READ, kAnonymous, -1, 0));
     EXPECT_ERRNO(ENOMEM, mmap(nullptr, -kPage, PROT_READ, kAnonymous, -1, 0));
@@ -76,7 +77,8 @@ TEST(Mmap, FixedWantsAnAlignedAddressInTheUserHalf) {
 TEST(Mmap, FixedNoReplaceLeavesWhatIsThere) {
     Mapping map(2 * kPage);
     map[0] = 7;
-    EXPECT_ERRNO(EEXIST, mmap(map.data(), kPage, PROT_READ, kAnonymous | MAP_FIXED_NOREPLACE, -1, 0));
+    EXPECT_ERRNO(EEXIST,
+                 mmap(map.data(), kPage, PROT_READ, kAnonymous | MAP_FIXED_NOREPLACE, -1, 0));
     EXPECT_EQ(map[0], 7);
     ASSERT_EQ(munmap(map.page(1), kPage), 0);
     EXPECT_EQ(mmap(map.page(1), kPage, PROT_READ, kAnonymous | MAP_FIXED_NOREPLACE, -1, 0),
@@ -132,7 +134,9 @@ TEST(Mmap, NoreserveTakesHundredsOfGigabytes) {
     EXPECT_EQ(map[0] + map[kSize / 2] + map[kSize - 1], 6);
 }
 
-TEST(Mmap, InaccessibleMemoryIsNotCharged) { Mapping map(300ul << 30, PROT_NONE); }
+TEST(Mmap, InaccessibleMemoryIsNotCharged) {
+    Mapping map(300ul << 30, PROT_NONE);
+}
 
 TEST(Mmap, ObviousOvercommitIsRefused) {
     EXPECT_ERRNO(ENOMEM, mmap(nullptr, 1ul << 45, PROT_READ | PROT_WRITE, kAnonymous, -1, 0));

@@ -60,8 +60,8 @@ TEST(Mremap, MovesHugePages) {
     expect_filled(grown, 8 * kHugePage);
     // To a place that is not aligned as the old one.
     Mapping target(10 * kHugePage, PROT_NONE);
-    char* odd = remap(grown, 8 * kHugePage, 8 * kHugePage, MREMAP_MAYMOVE | MREMAP_FIXED,
-                      target.page(7));
+    char* odd =
+        remap(grown, 8 * kHugePage, 8 * kHugePage, MREMAP_MAYMOVE | MREMAP_FIXED, target.page(7));
     ASSERT_EQ(odd, target.page(7));
     expect_filled(odd, 8 * kHugePage);
     munmap(grown, 20 * kHugePage);
@@ -71,8 +71,9 @@ TEST(Mremap, FixedReplacesTheTarget) {
     Mapping map(2 * kPage), target(4 * kPage);
     fill(map.data(), map.size());
     memset(target.data(), 9, target.size());
-    ASSERT_EQ(remap(map.data(), 2 * kPage, 2 * kPage, MREMAP_MAYMOVE | MREMAP_FIXED, target.page(1)),
-              target.page(1));
+    ASSERT_EQ(
+        remap(map.data(), 2 * kPage, 2 * kPage, MREMAP_MAYMOVE | MREMAP_FIXED, target.page(1)),
+        target.page(1));
     expect_filled(target.page(1), 2 * kPage);
     EXPECT_EQ(target[0], 9);
     EXPECT_EQ(target[3 * kPage], 9);

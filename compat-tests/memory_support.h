@@ -94,8 +94,12 @@ inline std::optional<Fault> bus_adrerr(const void* address) {
     return Fault{SIGBUS, BUS_ADRERR, const_cast<void*>(address)};
 }
 
-inline bool is_failure(long result) { return result == -1; }
-inline bool is_failure(const void* result) { return result == MAP_FAILED; }
+inline bool is_failure(long result) {
+    return result == -1;
+}
+inline bool is_failure(const void* result) {
+    return result == MAP_FAILED;
+}
 
 // A system call fails with an errno.
 #define EXPECT_ERRNO(expected, call)                                              \

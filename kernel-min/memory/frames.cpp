@@ -25,9 +25,9 @@ struct FreeBlock {
     FreeBlock** previous;  // the pointer that points here
 };
 
-Frame* frames;             // by frame number, up to frame_count
+Frame* frames;  // by frame number, up to frame_count
 size_t frame_count;
-size_t next_chunk;         // chunks below it were handed out
+size_t next_chunk;  // chunks below it were handed out
 FreeBlock* free_lists[kMaxFrameOrder + 1];
 // Single frames that were freed last: used again before the free lists are, and still in the
 // CPU's caches. Free, but in no list.
@@ -37,7 +37,9 @@ size_t free_count, total_count;
 MemoryRange usable_ranges[kMaxRanges];  // less what is reserved, ascending
 size_t usable_range_count;
 
-size_t frame_number(PhysAddr address) { return address / kPageSize; }
+size_t frame_number(PhysAddr address) {
+    return address / kPageSize;
+}
 
 void push_free(size_t number, unsigned order) {
     auto* block = phys_to_virt<FreeBlock>(number * kPageSize);
@@ -228,8 +230,12 @@ bool is_frame_exclusive(PhysAddr frame) {
     return is_counted(number) && frames[number].references == 1;
 }
 
-unsigned allocation_order(PhysAddr frame) { return frames[frame_number(frame)].order; }
+unsigned allocation_order(PhysAddr frame) {
+    return frames[frame_number(frame)].order;
+}
 
-FrameStatistics frame_statistics() { return {total_count, free_count}; }
+FrameStatistics frame_statistics() {
+    return {total_count, free_count};
+}
 
 }  // namespace coracle

@@ -44,7 +44,9 @@ void init_frames(const MemoryRange* usable, size_t usable_count, const MemoryRan
 // 2^order contiguous frames, aligned to their size, each with one reference; ENOMEM. Contents are
 // undefined. Each frame can be released by itself.
 Result<PhysAddr> allocate_frames(unsigned order);
-inline Result<PhysAddr> allocate_frame() { return allocate_frames(0); }
+inline Result<PhysAddr> allocate_frame() {
+    return allocate_frames(0);
+}
 Result<PhysAddr> allocate_zeroed_frame();
 
 // One more or one fewer reference; the frame is freed with the last.

@@ -10,8 +10,8 @@ namespace coracle {
 
 namespace {
 
-constexpr uint16_t kClassSizes[] = {16,  32,  48,  64,  96,  128, 192, 256,
-                                    336, 496, 672, 1008, 1344, 2016};
+constexpr uint16_t kClassSizes[] = {16,  32,  48,  64,  96,   128,  192,
+                                    256, 336, 496, 672, 1008, 1344, 2016};
 constexpr size_t kClassCount = sizeof(kClassSizes) / sizeof(kClassSizes[0]);
 constexpr size_t kSlabHeadSize = 64;
 
@@ -20,7 +20,7 @@ struct FreeObject {
 };
 
 struct Slab {
-    Slab* next;       // in its class's list, while it has room
+    Slab* next;  // in its class's list, while it has room
     Slab** previous;
     FreeObject* free;
     uint16_t used, capacity, fresh;  // fresh: objects never handed out so far lie from here on
@@ -65,8 +65,7 @@ Slab* new_slab(size_t size_class) {
     auto* slab = phys_to_virt<Slab>(frame.value());
     *slab = {};
     slab->size_class = static_cast<uint8_t>(size_class);
-    slab->capacity =
-        static_cast<uint16_t>((kPageSize - kSlabHeadSize) / kClassSizes[size_class]);
+    slab->capacity = static_cast<uint16_t>((kPageSize - kSlabHeadSize) / kClassSizes[size_class]);
     list(slab);
     return slab;
 }

@@ -15,11 +15,21 @@ void* operator new(size_t size) {
     if (!block) coracle::panic("out of memory in an allocation that must not fail");
     return block;
 }
-void* operator new[](size_t size) { return operator new(size); }
-void operator delete(void* block) noexcept { coracle::kernel_free(block); }
-void operator delete[](void* block) noexcept { coracle::kernel_free(block); }
-void operator delete(void* block, size_t) noexcept { coracle::kernel_free(block); }
-void operator delete[](void* block, size_t) noexcept { coracle::kernel_free(block); }
+void* operator new[](size_t size) {
+    return operator new(size);
+}
+void operator delete(void* block) noexcept {
+    coracle::kernel_free(block);
+}
+void operator delete[](void* block) noexcept {
+    coracle::kernel_free(block);
+}
+void operator delete(void* block, size_t) noexcept {
+    coracle::kernel_free(block);
+}
+void operator delete[](void* block, size_t) noexcept {
+    coracle::kernel_free(block);
+}
 
 // The kernel heap aligns to 16 bytes below a page, so stricter wishes get whole frames.
 void* operator new(size_t size, std::align_val_t alignment, const std::nothrow_t&) noexcept {
@@ -31,7 +41,9 @@ void* operator new(size_t size, std::align_val_t alignment) {
     if (!block) coracle::panic("out of memory in an allocation that must not fail");
     return block;
 }
-void operator delete(void* block, std::align_val_t) noexcept { coracle::kernel_free(block); }
+void operator delete(void* block, std::align_val_t) noexcept {
+    coracle::kernel_free(block);
+}
 void operator delete(void* block, size_t, std::align_val_t) noexcept {
     coracle::kernel_free(block);
 }

@@ -6,8 +6,12 @@ namespace {
 
 constexpr uint64_t kTableFlags = pte::kPresent | pte::kWritable | pte::kUser;
 
-uint64_t index(uint64_t address, unsigned level) { return address >> (12 + 9 * (level - 1)) & 511; }
-uint64_t span(unsigned level) { return uint64_t{1} << (12 + 9 * (level - 1)); }
+uint64_t index(uint64_t address, unsigned level) {
+    return address >> (12 + 9 * (level - 1)) & 511;
+}
+uint64_t span(unsigned level) {
+    return uint64_t{1} << (12 + 9 * (level - 1));
+}
 
 }  // namespace
 
@@ -35,8 +39,12 @@ Result<uint64_t*> PageTable::make_entry_at(uint64_t address, unsigned level) {
     return &table[index(address, level)];
 }
 
-Result<uint64_t*> PageTable::make_entry(uint64_t address) { return make_entry_at(address, 1); }
-Result<uint64_t*> PageTable::make_huge_entry(uint64_t address) { return make_entry_at(address, 2); }
+Result<uint64_t*> PageTable::make_entry(uint64_t address) {
+    return make_entry_at(address, 1);
+}
+Result<uint64_t*> PageTable::make_huge_entry(uint64_t address) {
+    return make_entry_at(address, 2);
+}
 
 uint64_t* PageTable::find(uint64_t address, bool* is_huge) const {
     uint64_t* entry = entry_at(address, 2);
@@ -107,6 +115,8 @@ void PageTable::free_table(PhysAddr address, unsigned level, unsigned entries) {
     }
 }
 
-void PageTable::free_lower_half() { free_table(root_, 4, 256); }
+void PageTable::free_lower_half() {
+    free_table(root_, 4, 256);
+}
 
 }  // namespace coracle

@@ -15,7 +15,9 @@ namespace pte {
 constexpr uint64_t kPresent = 1, kWritable = 2, kUser = 4, kWriteThrough = 8, kCacheDisable = 16,
                    kAccessed = 32, kDirty = 64, kHuge = 128, kGlobal = 256, kNoExecute = 1ul << 63;
 constexpr uint64_t kAddressMask = 0x000ffffffffff000;
-constexpr PhysAddr address(uint64_t entry) { return entry & kAddressMask; }
+constexpr PhysAddr address(uint64_t entry) {
+    return entry & kAddressMask;
+}
 }  // namespace pte
 
 class PageTable {

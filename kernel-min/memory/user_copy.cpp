@@ -49,7 +49,9 @@ size_t clear_user_partial(uint64_t to, size_t size) {
     return size - clear_user_raw(reinterpret_cast<void*>(to), size);
 }
 
-bool clear_user(uint64_t to, size_t size) { return clear_user_partial(to, size) == size; }
+bool clear_user(uint64_t to, size_t size) {
+    return clear_user_partial(to, size) == size;
+}
 
 long copy_string_from_user(char* to, uint64_t from, size_t size) {
     if (from >= kUserEnd) return -EFAULT;

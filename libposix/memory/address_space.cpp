@@ -15,7 +15,9 @@ constexpr uint64_t kStackRandomPages = 1u << 22;
 constexpr uint64_t kMinimumStackGap = 128 << 20;
 constexpr uint64_t kInitialStack = 132 * 1024;
 
-uint64_t random_pages(uint64_t count) { return random_u64() % count * kPageSize; }
+uint64_t random_pages(uint64_t count) {
+    return random_u64() % count * kPageSize;
+}
 
 // The one whose tables the CPU uses.
 AddressSpace* active_space;
@@ -24,7 +26,9 @@ AddressSpace::List spaces;
 
 }  // namespace
 
-AddressSpace::List& AddressSpace::all() { return spaces; }
+AddressSpace::List& AddressSpace::all() {
+    return spaces;
+}
 
 Result<RefPtr<AddressSpace>> AddressSpace::create(const ResourceLimits& limits) {
     PhysAddr root = TRY(create_page_table_root());
@@ -41,8 +45,8 @@ AddressSpace::AddressSpace(PhysAddr root, const ResourceLimits& limits)
     uint64_t gap = limits.soft(Resource::kStack);
     if (gap < kMinimumStackGap) gap = kMinimumStackGap;
     if (gap > kUserEnd / 6 * 5) gap = kUserEnd / 6 * 5;
-    mmap_base_ = kUserEnd - page_up(gap) - kStackRandomPages * kPageSize -
-                 random_pages(kMmapRandomPages);
+    mmap_base_ =
+        kUserEnd - page_up(gap) - kStackRandomPages * kPageSize - random_pages(kMmapRandomPages);
     search_top_ = mmap_base_;
     spaces.push_back(*this);
 }
@@ -60,7 +64,9 @@ void AddressSpace::activate() {
     core::load_page_table(table_.root());
 }
 
-bool AddressSpace::is_current() const { return active_space == this; }
+bool AddressSpace::is_current() const {
+    return active_space == this;
+}
 
 void AddressSpace::flush(const StaleRange& stale) {
     if (stale.start >= stale.end || !is_current()) return;
@@ -223,7 +229,8 @@ void AddressSpace::drop_pages(uint64_t start, uint64_t end, StaleRange& stale) {
             put_frame(pte::address(old));
             count_resident(-1);
         }
-        if (old & pte::kPresent) stale.add(address, address + (is_huge ? kHugePageSize : kPageSize));
+        if (old & pte::kPresent)
+            stale.add(address, address + (is_huge ? kHugePageSize : kPageSize));
     });
 }
 
@@ -243,7 +250,8 @@ Result<void> AddressSpace::unmap(uint64_t start, uint64_t size) {
     uint64_t gap_start = it == regions_.begin() ? 0 : std::prev(it)->end;
     if (search_top_ < gap_end) search_top_ = gap_end < mmap_base_ ? gap_end : mmap_base_;
     // Tables that nothing needs any more: the next mapping here may want huge pages.
-    uint64_t low = gap_start > start - start % kHugePageSize ? gap_start : start - start % kHugePageSize;
+    uint64_t low =
+        gap_start > start - start % kHugePageSize ? gap_start : start - start % kHugePageSize;
     uint64_t high = (end + kHugePageSize - 1) / kHugePageSize * kHugePageSize;
     if (table_.free_leaf_tables(low, gap_end < high ? gap_end : high)) stale.add(start, end);
     flush(stale);
@@ -283,7 +291,9 @@ Result<void> AddressSpace::drop_object_pages(const void* identity, uint64_t firs
     return {};
 }
 
-void AddressSpace::set_break(uint64_t start) { break_start_ = break_end_ = page_up(start); }
+void AddressSpace::set_break(uint64_t start) {
+    break_start_ = break_end_ = page_up(start);
+}
 
 uint64_t AddressSpace::change_break(uint64_t to) {
     if (to < break_start_ || to > kUserEnd) return break_end_;

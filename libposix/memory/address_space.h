@@ -20,9 +20,15 @@ namespace coracle {
 constexpr uint64_t kLowestAddress = 0x10000;  // vm.mmap_min_addr
 constexpr size_t kMaxRegions = 65530;         // vm.max_map_count
 
-constexpr uint64_t page_down(uint64_t value) { return value & ~(kPageSize - 1); }
-constexpr uint64_t page_up(uint64_t value) { return page_down(value + kPageSize - 1); }
-constexpr bool is_page_aligned(uint64_t value) { return (value & (kPageSize - 1)) == 0; }
+constexpr uint64_t page_down(uint64_t value) {
+    return value & ~(kPageSize - 1);
+}
+constexpr uint64_t page_up(uint64_t value) {
+    return page_down(value + kPageSize - 1);
+}
+constexpr bool is_page_aligned(uint64_t value) {
+    return (value & (kPageSize - 1)) == 0;
+}
 
 struct MapRequest {
     uint64_t address = 0;  // a hint, or the place with MAP_FIXED; page-aligned
@@ -47,8 +53,7 @@ class AddressSpace : public RefCounted<AddressSpace>,
                      public boost::intrusive::list_base_hook<
                          boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
   public:
-    using List =
-        boost::intrusive::list<AddressSpace, boost::intrusive::constant_time_size<false>>;
+    using List = boost::intrusive::list<AddressSpace, boost::intrusive::constant_time_size<false>>;
     static List& all();
 
     // Empty. `limits` outlives it (they are the process's). ENOMEM.

@@ -17,7 +17,9 @@ bool is_known_advice(int advice) {
 
 void set_advice(RegionAttributes& attributes, int advice) {
     switch (advice) {
-        case MADV_NORMAL: attributes.read_at_random = attributes.read_in_sequence = false; break;
+        case MADV_NORMAL:
+            attributes.read_at_random = attributes.read_in_sequence = false;
+            break;
         case MADV_RANDOM:
             attributes.read_at_random = true;
             attributes.read_in_sequence = false;
@@ -34,12 +36,24 @@ void set_advice(RegionAttributes& attributes, int advice) {
             attributes.no_huge_pages = true;
             attributes.huge_pages = false;
             break;
-        case MADV_DONTFORK: attributes.dont_fork = true; break;
-        case MADV_DOFORK: attributes.dont_fork = false; break;
-        case MADV_WIPEONFORK: attributes.wipe_on_fork = true; break;
-        case MADV_KEEPONFORK: attributes.wipe_on_fork = false; break;
-        case MADV_DONTDUMP: attributes.dont_dump = true; break;
-        case MADV_DODUMP: attributes.dont_dump = false; break;
+        case MADV_DONTFORK:
+            attributes.dont_fork = true;
+            break;
+        case MADV_DOFORK:
+            attributes.dont_fork = false;
+            break;
+        case MADV_WIPEONFORK:
+            attributes.wipe_on_fork = true;
+            break;
+        case MADV_KEEPONFORK:
+            attributes.wipe_on_fork = false;
+            break;
+        case MADV_DONTDUMP:
+            attributes.dont_dump = true;
+            break;
+        case MADV_DODUMP:
+            attributes.dont_dump = false;
+            break;
     }
 }
 
@@ -80,11 +94,15 @@ Result<void> advise(AddressSpace& space, Region& region, uint64_t start, uint64_
 
 Result<void> populate(AddressSpace& space, uint64_t start, uint64_t end, bool write) {
     switch (space.populate(start, end, write)) {
-        case FaultOutcome::kResolved: return {};
+        case FaultOutcome::kResolved:
+            return {};
         case FaultOutcome::kNotMapped:
-        case FaultOutcome::kOutOfMemory: return Error(ENOMEM);
-        case FaultOutcome::kNoAccess: return Error(EINVAL);
-        case FaultOutcome::kBeyondObject: return Error(EFAULT);
+        case FaultOutcome::kOutOfMemory:
+            return Error(ENOMEM);
+        case FaultOutcome::kNoAccess:
+            return Error(EINVAL);
+        case FaultOutcome::kBeyondObject:
+            return Error(EFAULT);
     }
     __builtin_unreachable();
 }
@@ -111,9 +129,8 @@ Result<long> advise_range(uint64_t start, size_t length, int advice) {
         if (!space.is_fully_mapped(start, end)) return Error(ENOMEM);
         return 0;
     }
-    TRY(space.change_attributes(start, end, [advice](RegionAttributes& attributes) {
-        set_advice(attributes, advice);
-    }));
+    TRY(space.change_attributes(
+        start, end, [advice](RegionAttributes& attributes) { set_advice(attributes, advice); }));
     return 0;
 }
 

@@ -10,7 +10,11 @@ namespace coracle {
 
 namespace {
 
+// Once for each process: a copy routine may meet the same page again on its way out.
 void report_out_of_memory(const Process& process) {
+    static uint32_t reported_pid;
+    if (reported_pid == process.pid) return;
+    reported_pid = process.pid;
     constexpr std::string_view kStart = "out of memory: killed ", kEnd = "; try a larger -m";
     char line[kStart.size() + sizeof(process.name) + kEnd.size()];
     size_t name_length = strnlen(process.name, sizeof(process.name));
@@ -27,8 +31,8 @@ bool handle_page_fault(TrapFrame& frame) {
     uint64_t address = frame.cr2;
     FaultOutcome outcome = FaultOutcome::kNotMapped;
     if (process && process->address_space && address < kUserEnd) {
-        outcome = process->address_space->resolve_fault(
-            address, frame.error_code & kFaultWrite, frame.error_code & kFaultFetch);
+        outcome = process->address_space->resolve_fault(address, frame.error_code & kFaultWrite,
+                                                        frame.error_code & kFaultFetch);
     }
     if (outcome == FaultOutcome::kResolved) return true;
     if (outcome == FaultOutcome::kOutOfMemory) {
@@ -38,11 +42,18 @@ bool handle_page_fault(TrapFrame& frame) {
     }
     if (!frame.from_application()) return false;
     switch (outcome) {
-        case FaultOutcome::kNotMapped: force_signal_fault(kSigSegv, kSegvMaperr, address); break;
-        case FaultOutcome::kNoAccess: force_signal_fault(kSigSegv, kSegvAccerr, address); break;
-        case FaultOutcome::kBeyondObject: force_signal_fault(kSigBus, kBusAdrerr, address); break;
+        case FaultOutcome::kNotMapped:
+            force_signal_fault(kSigSegv, kSegvMaperr, address);
+            break;
+        case FaultOutcome::kNoAccess:
+            force_signal_fault(kSigSegv, kSegvAccerr, address);
+            break;
+        case FaultOutcome::kBeyondObject:
+            force_signal_fault(kSigBus, kBusAdrerr, address);
+            break;
         case FaultOutcome::kOutOfMemory:
-        case FaultOutcome::kResolved: break;
+        case FaultOutcome::kResolved:
+            break;
     }
     return true;
 }

@@ -32,9 +32,12 @@ Result<long> lock_range(uint64_t address, size_t length, bool on_fault) {
     }));
     if (on_fault) return 0;
     switch (space.populate_regions(start, end)) {
-        case FaultOutcome::kResolved: return 0;
-        case FaultOutcome::kOutOfMemory: return Error(EAGAIN);
-        default: return Error(ENOMEM);
+        case FaultOutcome::kResolved:
+            return 0;
+        case FaultOutcome::kOutOfMemory:
+            return Error(EAGAIN);
+        default:
+            return Error(ENOMEM);
     }
 }
 

@@ -66,13 +66,15 @@ Result<void> set_anonymous(MapRequest& request) {
 }
 
 Result<void> check_fixed_address(uint64_t address) {
-    bool may = address >= kLowestAddress || current_process()->credentials.has_capability(kCapSysRawio);
+    bool may =
+        address >= kLowestAddress || current_process()->credentials.has_capability(kCapSysRawio);
     if (!may) return Error(EPERM);
     return {};
 }
 
 Result<long> protect(uint64_t address, size_t length, int protection) {
-    bool grows_down = (protection & PROT_GROWSDOWN) != 0, grows_up = (protection & PROT_GROWSUP) != 0;
+    bool grows_down = (protection & PROT_GROWSDOWN) != 0,
+         grows_up = (protection & PROT_GROWSUP) != 0;
     protection &= ~(PROT_GROWSDOWN | PROT_GROWSUP);
     if (grows_down && grows_up) return Error(EINVAL);
     if (!is_page_aligned(address)) return Error(EINVAL);
@@ -199,8 +201,12 @@ Result<long> sys_pkey_mprotect(unsigned long address, size_t length, int protect
     return protect(address, length, protection);
 }
 
-Result<long> sys_pkey_alloc(unsigned long, unsigned long) { return Error(EINVAL); }
+Result<long> sys_pkey_alloc(unsigned long, unsigned long) {
+    return Error(EINVAL);
+}
 
-Result<long> sys_pkey_free(int) { return Error(EINVAL); }
+Result<long> sys_pkey_free(int) {
+    return Error(EINVAL);
+}
 
 }  // namespace coracle

@@ -8,7 +8,9 @@ namespace coracle {
 
 constexpr unsigned kCapSysRawio = 17;
 
-inline AddressSpace& current_address_space() { return *current_process()->address_space; }
+inline AddressSpace& current_address_space() {
+    return *current_process()->address_space;
+}
 
 // Whether the process may lock memory at all (EPERM if not), and `more` bytes of it.
 bool may_lock_memory();

@@ -32,8 +32,8 @@ class MemoryObject : public RefCounted<MemoryObject> {
     }
 
     // What /proc/self/maps shows. Writes at most `size` bytes with a NUL.
-    virtual void describe(char* buffer, size_t size, uint32_t* device_major,
-                          uint32_t* device_minor, uint64_t* inode) = 0;
+    virtual void describe(char* buffer, size_t size, uint32_t* device_major, uint32_t* device_minor,
+                          uint64_t* inode) = 0;
 };
 
 }  // namespace coracle

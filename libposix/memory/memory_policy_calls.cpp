@@ -31,8 +31,10 @@ Result<uint64_t> read_nodes(UserIn<unsigned long> mask, unsigned long bits) {
     for (unsigned long at = 0; at < bits; at += 64) {
         uint64_t word = TRY(mask.read(at / 64));
         if (bits - at < 64) word &= (uint64_t{1} << (bits - at)) - 1;
-        if (at == 0) nodes = word;
-        else if (word != 0) return Error(EINVAL);
+        if (at == 0)
+            nodes = word;
+        else if (word != 0)
+            return Error(EINVAL);
     }
     return nodes;
 }
@@ -60,8 +62,7 @@ Result<long> sys_set_mempolicy(int mode, UserIn<unsigned long> mask, unsigned lo
 }
 
 Result<long> sys_get_mempolicy(UserOut<int> mode, UserOut<unsigned long> mask,
-                               unsigned long max_node, unsigned long address,
-                               unsigned long flags) {
+                               unsigned long max_node, unsigned long address, unsigned long flags) {
     if (flags & ~static_cast<unsigned long>(MPOL_F_NODE | MPOL_F_ADDR | MPOL_F_MEMS_ALLOWED)) {
         return Error(EINVAL);
     }

@@ -46,8 +46,8 @@ uint64_t AddressSpace::find_gap(uint64_t size, uint64_t alignment) {
         search_top_ = mmap_base_;
         largest_skipped_ = 0;
     }
-    uint64_t found = find_gap_between(regions_, size, alignment, kLowestAddress, search_top_,
-                                      &largest_skipped_);
+    uint64_t found =
+        find_gap_between(regions_, size, alignment, kLowestAddress, search_top_, &largest_skipped_);
     if (found) {
         search_top_ = found;
         return found;
@@ -69,7 +69,8 @@ Result<uint64_t> AddressSpace::choose_address(const MapRequest& request, uint64_
     }
     if (request.flags & MAP_32BIT) {
         uint64_t skipped = 0;
-        uint64_t found = find_gap_between(regions_, size, kPageSize, k32BitLow, k32BitHigh, &skipped);
+        uint64_t found =
+            find_gap_between(regions_, size, kPageSize, k32BitLow, k32BitHigh, &skipped);
         if (!found) return Error(ENOMEM);
         return found;
     }

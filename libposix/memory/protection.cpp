@@ -15,25 +15,24 @@ uint64_t AddressSpace::protection_flags(const Region& region, bool writable) con
 // it; else the write fault decides.
 void AddressSpace::apply_protection(Region& region) {
     StaleRange stale;
-    (void)table_.for_each(region.start, region.end,
-                          [&](uint64_t address, uint64_t* entry, bool is_huge) {
-                              uint64_t old = *entry;
-                              PhysAddr frame = pte::address(old);
-                              bool own = !region.shared && is_frame_exclusive(frame);
-                              bool writable = own || (old & pte::kWritable);
-                              *entry = frame | protection_flags(region, writable) |
-                                       (is_huge ? pte::kHuge : 0);
-                              if (!(old & pte::kPresent)) return;
-                              stale.add(address, address + (is_huge ? kHugePageSize : kPageSize));
-                          });
+    (void)table_.for_each(
+        region.start, region.end, [&](uint64_t address, uint64_t* entry, bool is_huge) {
+            uint64_t old = *entry;
+            PhysAddr frame = pte::address(old);
+            bool own = !region.shared && is_frame_exclusive(frame);
+            bool writable = own || (old & pte::kWritable);
+            *entry = frame | protection_flags(region, writable) | (is_huge ? pte::kHuge : 0);
+            if (!(old & pte::kPresent)) return;
+            stale.add(address, address + (is_huge ? kHugePageSize : kPageSize));
+        });
     flush(stale);
 }
 
 Result<void> AddressSpace::protect_region(Region& region, int protection) {
     if ((protection & PROT_WRITE) && !region.may_write) return Error(EACCES);
     bool was_data = region.counts_as_data();
-    bool becomes_data = !was_data && !region.shared && !region.grows_down &&
-                        (protection & PROT_WRITE);
+    bool becomes_data =
+        !was_data && !region.shared && !region.grows_down && (protection & PROT_WRITE);
     if (becomes_data) {
         if (data_bytes_ + region.size() > limits_.soft(Resource::kData)) return Error(ENOMEM);
         if (!region.no_reserve && region.size() / kPageSize > frame_statistics().total) {

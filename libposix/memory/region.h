@@ -14,7 +14,7 @@ namespace coracle {
 struct RegionAttributes {
     int protection = PROT_NONE;  // PROT_READ | PROT_WRITE | PROT_EXEC
     bool shared = false;
-    bool may_write = true;       // false: shared, of a file that is not open for writing
+    bool may_write = true;  // false: shared, of a file that is not open for writing
     bool grows_down = false;
     bool locked = false;
     bool lock_on_fault = false;  // MLOCK_ONFAULT: locked, but not brought in at once

@@ -9,7 +9,7 @@
 namespace coracle {
 
 constexpr size_t kFakeMemorySize = 96 << 20;
-constexpr MemoryRange kFakeHole = {0x1000 * 160, 0x1000 * 256};     // as below 1 MiB on a PC
+constexpr MemoryRange kFakeHole = {0x1000 * 160, 0x1000 * 256};       // as below 1 MiB on a PC
 constexpr MemoryRange kFakeReserved = {5 << 20, (5 << 20) + 0x7000};  // as a boot module
 
 // Once in a program; later calls do nothing.

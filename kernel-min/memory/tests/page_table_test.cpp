@@ -133,8 +133,8 @@ TEST_F(PageTables, RandomAgainstAMap) {
             case 2: {
                 uint64_t end = address + random() % (600 * kPageSize) / kPageSize * kPageSize;
                 if (end > kBase + kPages * kPageSize) end = kBase + kPages * kPageSize;
-                ASSERT_TRUE(table_->for_each(
-                    address, end, [](uint64_t, uint64_t* entry, bool) { *entry = 0; }));
+                ASSERT_TRUE(table_->for_each(address, end,
+                                             [](uint64_t, uint64_t* entry, bool) { *entry = 0; }));
                 table_->free_leaf_tables(address, end);
                 for (uint64_t at = page; at < (end - kBase) / kPageSize; at++) model.erase(at);
                 break;

@@ -209,7 +209,8 @@ TEST_F(AddressSpaceTest, StackGrowsToItsLimit) {
 }
 
 TEST_F(AddressSpaceTest, StackKeepsItsDistance) {
-    uint64_t top = map(kPageSize, kReadWrite, kPrivate | MAP_FIXED | MAP_GROWSDOWN, kPlace) + kPageSize;
+    uint64_t top =
+        map(kPageSize, kReadWrite, kPrivate | MAP_FIXED | MAP_GROWSDOWN, kPlace) + kPageSize;
     uint64_t below = top - 400 * kPageSize;
     map(kPageSize, kReadWrite, kPrivate | MAP_FIXED, below);
     EXPECT_EQ(outcome(below + 258 * kPageSize, true), FaultOutcome::kResolved);
@@ -275,12 +276,18 @@ class Fuzzer {
         if (first + count > kPages) count = kPages - first;
         switch (random_() % 10) {
             case 0:
-            case 1: return map(first, count);
-            case 2: return unmap(first, count);
-            case 3: return protect(first, count);
-            case 4: return discard(first, count);
-            case 5: return move(first, count);
-            default: return touch(first);
+            case 1:
+                return map(first, count);
+            case 2:
+                return unmap(first, count);
+            case 3:
+                return protect(first, count);
+            case 4:
+                return discard(first, count);
+            case 5:
+                return move(first, count);
+            default:
+                return touch(first);
         }
     }
 

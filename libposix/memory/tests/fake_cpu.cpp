@@ -21,7 +21,9 @@ void load_page_table(uint64_t) {
 }  // namespace core
 
 // There is no kernel half to share.
-Result<PhysAddr> create_page_table_root() { return allocate_zeroed_frame(); }
+Result<PhysAddr> create_page_table_root() {
+    return allocate_zeroed_frame();
+}
 
 void FakeCpu::flush_page(uint64_t address) {
     auto it = tlb_.find(page_down(address));
@@ -53,8 +55,10 @@ FakeCpu::Access FakeCpu::access(AddressSpace& space, uint64_t address, bool writ
             EXPECT_FALSE(is_stale) << "stale translation of " << std::hex << page;
         }
         std::optional<Translation> translation;
-        if (cached != tlb_.end()) translation = cached->second;
-        else translation = now;
+        if (cached != tlb_.end())
+            translation = cached->second;
+        else
+            translation = now;
         if (translation && (!write || translation->writable)) {
             tlb_.insert_or_assign(page, *translation);
             return {phys_to_virt<uint8_t>(translation->frame) + (address - page)};
