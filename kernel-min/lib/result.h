@@ -33,7 +33,7 @@ struct [[nodiscard]] Error {
 template <typename T, bool = std::is_trivial_v<T>>
 struct ResultStorage {
     ResultStorage(T&& value) : value_(value), error_(0) {}
-    ResultStorage(Error error) : error_(error.code) {}
+    ResultStorage(Error error) : value_(), error_(error.code) {}
     T value_;
     long error_;
 };
