@@ -179,6 +179,44 @@ TEST_F(SignalsDelivery, InfoTellsTheSender) {
     EXPECT_EQ(SI_KERNEL, seen_info.si_code);
 }
 
+TEST_F(SignalsDelivery, BrokenPipeLooksLikeOnesOwnSignal) {
+    int ends[2];
+    ASSERT_EQ(0, pipe(ends));
+    close(ends[0]);
+    set_info_handler(SIGPIPE, keep_info);
+    EXPECT_EQ(-1, write(ends[1], "x", 1));
+    EXPECT_EQ(EPIPE, errno);
+    signal(SIGPIPE, SIG_DFL);
+    EXPECT_EQ(SIGPIPE, seen_info.si_signo);
+    EXPECT_EQ(SI_USER, seen_info.si_code);
+    EXPECT_EQ(getpid(), seen_info.si_pid);
+    close(ends[1]);
+}
+
+TEST_F(SignalsDelivery, ReadOfAPipeRestartsOnlyIfAsked) {
+    static int ends[2];
+    ASSERT_EQ(0, pipe(ends));
+    struct Fill {
+        static void handler(int) {
+            handled = handled + 1;
+            EXPECT_EQ(1, write(ends[1], "y", 1));
+        }
+    };
+    char byte = 0;
+    set_handler(SIGALRM, Fill::handler, SA_RESTART);
+    start_alarm_us(20'000);
+    EXPECT_EQ(1, read(ends[0], &byte, 1)) << "read again, after the handler wrote";
+    EXPECT_EQ('y', byte);
+    EXPECT_EQ(1, handled);
+
+    set_handler(SIGALRM, note);
+    start_alarm_us(20'000);
+    EXPECT_EQ(-1, read(ends[0], &byte, 1));
+    EXPECT_EQ(EINTR, errno);
+    close(ends[0]);
+    close(ends[1]);
+}
+
 TEST_F(SignalsDelivery, IgnoredSignalsLeaveNoTrace) {
     set_mask(SIG_BLOCK, {});
     raise(SIGCHLD);

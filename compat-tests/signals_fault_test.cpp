@@ -6,6 +6,7 @@
 #include <limits.h>
 #include <setjmp.h>
 #include <signal.h>
+#include <stdint.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
@@ -110,6 +111,18 @@ TEST_F(SignalsFault, CallOfNull) {
     EXPECT_EQ(nullptr, seen.si_addr);
     EXPECT_EQ(0, seen_ip);
     EXPECT_EQ(0x14, seen_error);
+}
+
+TEST_F(SignalsFault, JumpIntoTheUpperHalf) {
+    for (uint64_t address : {0xffffffff80100000, 0xffff888000001000}) {
+        void (*volatile function)() = reinterpret_cast<void (*)()>(address);
+        EXPECT_EQ(SIGSEGV, signal_of([&] { function(); }));
+        EXPECT_EQ(SEGV_MAPERR, seen.si_code);
+        EXPECT_EQ(reinterpret_cast<void*>(address), seen.si_addr);
+    }
+    void (*volatile nowhere)() = reinterpret_cast<void (*)()>(0x9000000000000000);
+    EXPECT_EQ(SIGSEGV, signal_of([&] { nowhere(); }));
+    EXPECT_EQ(SI_KERNEL, seen.si_code);
 }
 
 TEST_F(SignalsFault, BeyondTheEndOfAFile) {

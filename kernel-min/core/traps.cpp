@@ -14,15 +14,16 @@ namespace {
 // the frame's address in rdi.
 void redirect(TrapFrame* frame, const char* upcall) {
     Cpu* cpu = boot_core_cpu.cpu;
-    uint64_t stack = frame->from_application() ? cpu->kernel_stack_top : frame->rsp;
+    bool is_entry = frame->from_application() || !frame->on_kernel_stack();
+    uint64_t stack = is_entry ? cpu->kernel_stack_top : frame->rsp;
     // Below the interrupted frame, 16-byte aligned. Kernel code has no red zone.
     uint64_t target = (stack - sizeof(TrapFrame) - 8) & ~15ul;
     if (target < DIRECT_MAP_BASE) core_panic("bad kernel stack", *frame);
     auto* copy = reinterpret_cast<uint64_t*>(target);
     auto* words = reinterpret_cast<uint64_t*>(frame);
     for (size_t i = 0; i < sizeof(TrapFrame) / 8; i++) copy[i] = words[i];
-    if (frame->from_application()) copy[sizeof(TrapFrame) / 8] = 0;  // a trap's frame: entry.S
-    if (frame->from_application()) asm volatile("wrgsbase %0" ::"r"(cpu));
+    if (is_entry) copy[sizeof(TrapFrame) / 8] = 0;  // a trap's frame: entry.S
+    if (is_entry) asm volatile("wrgsbase %0" ::"r"(cpu));
     frame->rdi = target;
     frame->rsp = target;
     frame->rip = reinterpret_cast<uint64_t>(upcall);

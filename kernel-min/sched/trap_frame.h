@@ -16,6 +16,10 @@ struct TrapFrame {
 
     // The kernel shares ring 3 with the application: the address tells them apart.
     bool from_application() const { return static_cast<int64_t>(rip) >= 0; }
+    // Kernel code that can fault runs on a kernel stack, but for the `ret` by which a call leaves,
+    // which has a fix-up. So any other exception in the upper half without one is a program's that
+    // jumped there.
+    bool on_kernel_stack() const { return static_cast<int64_t>(rsp) < 0; }
 };
 static_assert(sizeof(TrapFrame) == 23 * 8);
 

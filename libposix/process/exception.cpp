@@ -13,7 +13,9 @@ extern "C" void on_exception(TrapFrame* frame) {
     if (exception == Exception::kPageFault && handle_page_fault(*frame)) return;
     if (!frame->from_application()) {
         if (fix_up_fault(*frame)) return;
-        panic_with_frame("exception in the kernel", *frame);
+        if (frame->on_kernel_stack()) panic_with_frame("exception in the kernel", *frame);
+        // A wild jump: the way back is the application's once a handler's address is in the frame.
+        return deliver_signals(*frame);
     }
     if (exception != Exception::kPageFault) handle_exception(*frame);
 }

@@ -85,7 +85,12 @@ void send_kernel_signal(Process& process, int signo) {
 }
 
 void send_kernel_signal_to_thread(Thread& thread, int signo) {
-    (void)send_signal_to_thread(thread, kernel_signal(signo));
+    SignalInfo info;
+    info.signo = signo;
+    info.code = kSiUser;
+    info.kill.pid = static_cast<int32_t>(thread.process->pid);
+    info.kill.uid = thread.process->credentials.uid;
+    (void)send_signal_to_thread(thread, info);
 }
 
 void force_signal_fault(int signo, int code, uint64_t address) {

@@ -18,9 +18,11 @@ namespace coracle {
 Result<void> send_signal(Process& process, const SignalInfo& info);
 Result<void> send_signal_to_thread(Thread& thread, const SignalInfo& info);
 
-// From the kernel itself (si_code SI_KERNEL): SIGPIPE to the writing thread, and what the host or
-// the terminal sends to a whole process. Never fails.
+// From the kernel itself (si_code SI_KERNEL): what the host, the terminal or a timer sends to a
+// whole process. Never fails.
 void send_kernel_signal(Process& process, int signo);
+// To a thread for what it did (SIGPIPE, SIGXFSZ): with si_code SI_USER, as if it had sent it to
+// itself, as on Linux. Never fails.
 void send_kernel_signal_to_thread(Thread& thread, int signo);
 
 // A fault of the current thread's application code: `code` and `address` are siginfo's. Blocked
