@@ -62,7 +62,7 @@ call_on_stack:
 
 .bss
 .balign 16
-    .skip 16384
+    .skip 65536                 // the configuration and the root image are read on it
 .globl kernel_boot_stack_top
 kernel_boot_stack_top:
 
