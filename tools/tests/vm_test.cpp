@@ -65,7 +65,7 @@ TEST(QemuCommand, DiffersByMachine) {
     settings.kernel = "/k";
     settings.root_image = "/r";
     std::string microvm = shell_quote(qemu_command(settings));
-    EXPECT_THAT(microvm, HasSubstr("virtio-serial-device,max_ports=1"));
+    EXPECT_THAT(microvm, HasSubstr("virtio-serial-device,max_ports=2"));
     EXPECT_THAT(microvm, HasSubstr("-m 262144k"));
     EXPECT_THAT(microvm, HasSubstr("-initrd /r"));
     EXPECT_THAT(microvm, testing::Not(HasSubstr("-gdb")));
