@@ -46,10 +46,20 @@ frame_exit_slow:
     call on_leave
     jmp leave_to_application
 
-// void enter_application(TrapFrame* frame): for a thread's first entry.
+// void enter_application(const TrapFrame* frame): for a thread's first entry. The frame goes to the
+// top of the thread's kernel stack, as a trap would have left it: the way out may call.
 .globl enter_application
 enter_application:
-    mov %rdi, %rsp
+    mov %rdi, %rsi
+    mov %gs:CPU_KERNEL_STACK_TOP, %rsp
+    sub $(TRAP_FRAME_SIZE + 8), %rsp
+    movq $0, TRAP_FRAME_SIZE(%rsp)  // a trap's frame: syscall-table/entry.S
+    lea (TRAP_FRAME_SIZE - 8)(%rsi), %rsi
+    lea (TRAP_FRAME_SIZE - 8)(%rsp), %rdi
+    mov $(TRAP_FRAME_SIZE / 8), %ecx
+    std                         // from its end: it may overlap, lower on the same stack
+    rep movsq
+    cld
     jmp leave_to_application
 
 // void call_on_stack(uint64_t stack, void (*function)())
@@ -62,7 +72,7 @@ call_on_stack:
 
 .bss
 .balign 16
-    .skip 65536                 // the configuration and the root image are read on it
+    .skip 16384
 .globl kernel_boot_stack_top
 kernel_boot_stack_top:
 

@@ -16,12 +16,8 @@ struct Key {
     bool operator==(const Key&) const = default;
 };
 
-uint32_t waiter_count = 0;
-
 struct Waiter : boost::intrusive::list_base_hook<
                     boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
-    Waiter() { waiter_count++; }
-    ~Waiter() { waiter_count--; }
     Key key;
     uint32_t bits;
     Thread* thread = current_thread();
@@ -67,8 +63,6 @@ Result<void> futex_wait(uint64_t word, uint32_t value, uint32_t bits, Deadline d
 Result<long> futex_wake(uint64_t word, uint32_t count, uint32_t bits) {
     if (bits == 0) return Error(EINVAL);
     const Key key = TRY(key_of(word));
-    // FIXME: some bucket heads are found overwritten; what does it is not known yet.
-    if (waiter_count == 0) return 0;
     WaiterList& bucket = bucket_of(key);
     long woken = 0;
     for (auto iterator = bucket.begin(); iterator != bucket.end() && woken < count;) {

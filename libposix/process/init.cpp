@@ -75,10 +75,7 @@ Result<void> enter_working_directory(Process& process) {
 // Runs on the first thread's kernel stack.
 [[noreturn]] void run_program() {
     Process& process = *current_process();
-    alignas(16) static struct {
-        TrapFrame frame;
-        uint64_t trap_marker = 0;
-    } start;
+    TrapFrame frame = {};
     auto executed = execute(process,
                             {.path = configuration.program,
                              .file_name = configuration.program,
@@ -86,9 +83,9 @@ Result<void> enter_working_directory(Process& process) {
                              .environment = configuration.environment,
                              .libc = configuration.own_libc ? LibcChoice::kOwn
                                                             : LibcChoice::kBuiltin},
-                            start.frame);
+                            frame);
     if (!executed) refuse_program(executed.error_code());
-    enter_application(&start.frame);
+    enter_application(&frame);
 }
 
 Result<BootConfig> read_configuration() {
