@@ -15,6 +15,7 @@ using namespace coracle;
 static_assert(offsetof(Cpu, current) == CPU_CURRENT);
 static_assert(offsetof(Cpu, kernel_stack_top) == CPU_KERNEL_STACK_TOP);
 static_assert(offsetof(Cpu, pending) == CPU_PENDING);
+static_assert(offsetof(Cpu, id) == CPU_ID);
 static_assert(sizeof(TrapFrame) == TRAP_FRAME_SIZE);
 
 extern "C" {

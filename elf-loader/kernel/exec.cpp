@@ -158,6 +158,7 @@ Result<void> execute(Process& process, const ExecRequest& request, TrapFrame& fr
         .interpreter_base = interpreter_base,
         .entry = entry,
         .process_page = pages.vvar,
+        .vdso = pages.vdso,
         .uid = credentials.uid,
         .euid = credentials.euid,
         .gid = credentials.gid,

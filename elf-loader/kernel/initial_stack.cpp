@@ -107,6 +107,7 @@ Result<InitialStack> build_initial_stack(uint64_t top, uint64_t limit,
     uint64_t random_bytes = TRY(lower.push(random, sizeof(random)));
 
     const Elf64_auxv_t auxv[] = {
+        {AT_SYSINFO_EHDR, {facts.vdso}},
         {abi::kAuxCoracle, {facts.process_page}},
         {AT_MINSIGSTKSZ, {minimum_signal_stack()}},
         {AT_HWCAP, {hardware_capabilities()}},

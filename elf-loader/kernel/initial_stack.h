@@ -16,6 +16,7 @@ struct ProgramFacts {
     uint64_t interpreter_base;  // AT_BASE; 0 without an interpreter
     uint64_t entry;
     uint64_t process_page;  // kAuxCoracle
+    uint64_t vdso;          // AT_SYSINFO_EHDR
     uint32_t uid, euid, gid, egid;
     const char* file_name;  // AT_EXECFN
 };

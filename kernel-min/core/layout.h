@@ -14,6 +14,7 @@
 #define CPU_CURRENT 8
 #define CPU_KERNEL_STACK_TOP 16
 #define CPU_PENDING 24
+#define CPU_ID 28
 #define CPU_PENDING_DEVICES 32
 
 #define TRAP_FRAME_SIZE 184

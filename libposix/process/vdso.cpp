@@ -1,5 +1,6 @@
 #include "libposix/process/vdso.h"
 
+#include <elf.h>
 #include <sys/mman.h>
 
 #include "kernel-min/memory/heap.h"
@@ -8,7 +9,7 @@
 #include "libposix/time/clock.h"
 #include "syscall-table/dispatch.h"
 
-extern "C" const char vdso_code[];
+extern "C" const char vdso_image[];  // libposix/time/vdso
 
 namespace coracle {
 
@@ -48,18 +49,25 @@ Result<ProcessPages> map_process_pages(AddressSpace& address_space) {
         return made.error();
     }
     RefPtr<MemoryObject> object = made.release_value();
-    static KernelPages code(vdso_code, kPageSize, "[vdso]");
+    static KernelPages code(vdso_image, kPageSize, "[vdso]");
     ProcessPages pages = {};
     pages.page = phys_to_virt<abi::ProcessPage>(frame);
-    pages.vvar = TRY(address_space.map({.size = kPageSize,
-                                        .protection = PROT_READ,
-                                        .flags = MAP_SHARED,
-                                        .object = std::move(object),
-                                        .may_write = false}));
-    pages.vdso_syscall = TRY(address_space.map({.size = kPageSize,
-                                                .protection = PROT_READ | PROT_EXEC,
-                                                .flags = MAP_PRIVATE,
-                                                .object = RefPtr<MemoryObject>(&code)}));
+    // The code finds the process page right before itself.
+    pages.vvar = TRY(address_space.map({.size = 2 * kPageSize,
+                                        .protection = PROT_NONE,
+                                        .flags = MAP_PRIVATE | MAP_ANONYMOUS}));
+    TRY(address_space.map({.address = pages.vvar,
+                           .size = kPageSize,
+                           .protection = PROT_READ,
+                           .flags = MAP_SHARED | MAP_FIXED,
+                           .object = std::move(object),
+                           .may_write = false}));
+    pages.vdso = TRY(address_space.map({.address = pages.vvar + kPageSize,
+                                        .size = kPageSize,
+                                        .protection = PROT_READ | PROT_EXEC,
+                                        .flags = MAP_PRIVATE | MAP_FIXED,
+                                        .object = RefPtr<MemoryObject>(&code)}));
+    pages.vdso_syscall = pages.vdso + reinterpret_cast<const Elf64_Ehdr*>(vdso_image)->e_entry;
     pages.page->version = abi::kProcessPageVersion;
     pages.page->size = sizeof(abi::ProcessPage);
     pages.page->syscall_entry = reinterpret_cast<uint64_t>(syscall_call);

@@ -1,6 +1,7 @@
 // The pages that the kernel puts into every process: "[vvar]", the ProcessPage, read-only, and
-// "[vdso]", code: a `syscall` instruction with a `ret` behind it. A rewritten or C call that a
-// signal interrupts goes on as if it had trapped there.
+// "[vdso]", the vDSO (man 7 vdso; libposix/time/vdso). Its ELF entry is a `syscall` instruction with
+// a `ret` behind it: a rewritten or C call that a signal interrupts goes on as if it had trapped
+// there.
 #pragma once
 
 #include <cstdint>
@@ -15,6 +16,7 @@ class Process;
 
 struct ProcessPages {
     uint64_t vvar;          // address of the ProcessPage in the process
+    uint64_t vdso;          // address of the vDSO's ELF header: AT_SYSINFO_EHDR
     uint64_t vdso_syscall;  // address of `syscall; ret`
     abi::ProcessPage* page;  // the kernel's view, valid as long as the address space
 };
