@@ -1,0 +1,160 @@
+#include "libposix/net/buffer.h"
+
+#include <algorithm>
+
+#include "kernel-min/memory/heap.h"
+#ifndef CORACLE_HOST_TEST
+#include "kernel-min/sched/cpu.h"
+#endif
+
+namespace coracle::net {
+
+namespace {
+constexpr size_t kMaxCpus = 64;
+// What a CPU keeps of each class: 1 MiB of each, more of the headers that every packet needs.
+constexpr uint32_t kMaxFree[kBufferClasses] = {8192, 2048, 1024, 64, 16};
+
+struct FreeList {
+    Buffer* first = nullptr;
+    uint32_t count = 0;
+};
+
+size_t cpu_index() {
+#ifdef CORACLE_HOST_TEST
+    return 0;
+#else
+    return current_cpu()->id;
+#endif
+}
+}  // namespace
+
+struct BufferPool {
+    FreeList lists[kMaxCpus][kBufferClasses];
+    size_t allocated[kBufferClasses] = {};  // in use or free
+    size_t failed = 0;
+
+    void push(Buffer* block) {
+        FreeList& list = lists[cpu_index()][block->size_class_];
+        if (list.count >= kMaxFree[block->size_class_]) {
+            allocated[block->size_class_]--;
+            kernel_free(block);
+            return;
+        }
+        block->queue_next_ = list.first;
+        list.first = block;
+        list.count++;
+    }
+    void* pop(size_t size_class) {
+        FreeList& list = lists[cpu_index()][size_class];
+        if (Buffer* block = list.first) [[likely]] {
+            list.first = block->queue_next_;
+            list.count--;
+            return block;
+        }
+        void* block = kernel_allocate(kBufferBlockSizes[size_class]);
+        block ? allocated[size_class]++ : failed++;
+        return block;
+    }
+    void drain() {
+        for (auto& cpu : lists) {
+            for (size_t size_class = 0; size_class < kBufferClasses; size_class++) {
+                FreeList& list = cpu[size_class];
+                while (Buffer* block = list.first) {
+                    list.first = block->queue_next_;
+                    kernel_free(block);
+                }
+                allocated[size_class] -= list.count;
+                list.count = 0;
+            }
+        }
+    }
+};
+
+namespace {
+constinit BufferPool pool;
+}
+
+void* Buffer::take_block(size_t size_class) {
+    return pool.pop(size_class);
+}
+void Buffer::recycle(Buffer* block) {
+    pool.push(block);
+}
+
+void Buffer::destroy_block(Buffer* owner) {
+    if (owner->release_) owner->release_(owner->release_context_);
+    pool.push(owner);
+}
+
+BufferPtr Buffer::allocate(size_t capacity, size_t headroom) {
+    size_t size_class = 1;
+    while (capacity > buffer_capacity(size_class)) {
+        if (++size_class == kBufferClasses) return nullptr;
+    }
+    ASSERT(headroom <= buffer_capacity(size_class));
+    void* block = take_block(size_class);
+    if (!block) return nullptr;
+    Buffer* buffer = new (block) Buffer;
+    buffer->size_class_ = static_cast<uint8_t>(size_class);
+    buffer->begin_ = static_cast<uint8_t*>(block) + kBufferHeaderSize;
+    buffer->end_ = static_cast<uint8_t*>(block) + kBufferBlockSizes[size_class];
+    buffer->data_ = buffer->begin_ + headroom;
+    return BufferPtr(buffer);
+}
+
+BufferPtr Buffer::wrap(void* data, size_t length, Release release, void* context) {
+    void* block = take_block(0);
+    if (!block) return nullptr;
+    Buffer* buffer = new (block) Buffer;
+    buffer->data_ = buffer->begin_ = static_cast<uint8_t*>(data);
+    buffer->end_ = buffer->begin_ + length;
+    buffer->length_ = static_cast<uint32_t>(length);
+    buffer->release_ = release;
+    buffer->release_context_ = context;
+    return BufferPtr(buffer);
+}
+
+BufferPtr Buffer::share(size_t offset, size_t length) {
+    ASSERT(offset + length <= length_);
+    void* block = take_block(0);
+    if (!block) return nullptr;
+    Buffer* buffer = new (block) Buffer;
+    buffer->owner_ = owner_;
+    owner_->references_++;
+    buffer->data_ = buffer->begin_ = data_ + offset;
+    buffer->end_ = buffer->begin_ + length;
+    buffer->length_ = static_cast<uint32_t>(length);
+    return BufferPtr(buffer);
+}
+
+bool Buffer::copy_out(size_t offset, void* to, size_t size) const {
+    auto* target = static_cast<uint8_t*>(to);
+    for (const Buffer* buffer = this; buffer && size; buffer = buffer->next_) {
+        if (offset >= buffer->length_) {
+            offset -= buffer->length_;
+            continue;
+        }
+        size_t piece = std::min<size_t>(size, buffer->length_ - offset);
+        memcpy(target, buffer->data_ + offset, piece);
+        target += piece;
+        size -= piece;
+        offset = 0;
+    }
+    return size == 0;
+}
+
+BufferStatistics buffer_statistics() {
+    BufferStatistics statistics{};
+    for (size_t size_class = 0; size_class < kBufferClasses; size_class++) {
+        for (auto& cpu : pool.lists) statistics.free[size_class] += cpu[size_class].count;
+        statistics.in_use[size_class] = pool.allocated[size_class] - statistics.free[size_class];
+    }
+    statistics.failed_allocations = pool.failed;
+    return statistics;
+}
+
+void drain_buffer_pools() {
+    pool.drain();
+}
+
+}  // namespace coracle::net
