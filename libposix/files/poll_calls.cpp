@@ -20,15 +20,16 @@ namespace {
 class PollWaiter {
   public:
     // Calls scan() -> number of ready descriptors until there is one or the deadline passes.
-    // `for_each_fd(watch)` calls watch(fd) for all that scan() looks at. The file descriptions
-    // stay open as long as the wait, whatever happens to the descriptors.
+    // `for_each_fd(watch)` calls watch(fd, events) for all that scan() looks at, with the events
+    // that it looks for. The file descriptions stay open as long as the wait, whatever happens to
+    // the descriptors.
     template <typename Scan, typename ForEachFd>
     Result<long> wait(Deadline deadline, size_t count, Scan scan, ForEachFd for_each_fd) {
         long ready = scan();
         if (ready != 0 || deadline.monotonic_ns == 0) return ready;
         watches_.reset(new (std::nothrow) Watch[count]);
         if (!watches_ && count != 0) return Error(ENOMEM);
-        for_each_fd([this](int fd) { watch(fd); });
+        for_each_fd([this](int fd, uint32_t events) { watch(fd, events); });
         for (;;) {
             current_thread()->woken = false;
             ready = scan();
@@ -45,13 +46,14 @@ class PollWaiter {
         RefPtr<File> file;
         WaitEntry entry;
     };
-    void watch(int fd) {
+    void watch(int fd, uint32_t events) {
         Result<RefPtr<File>> file = current_process()->descriptors->get(fd);
         if (!file.ok()) return;
         WaitQueue* queue = (*file)->wait_queue();
         if (!queue) return;
         Watch& watch = watches_[used_++];
         watch.file = file.release_value();
+        watch.entry.events = events;
         queue->add(watch.entry);
     }
 
@@ -83,6 +85,10 @@ void write_remaining(UserPtr<Time> pointer, Deadline deadline) {
     (void)UserOut<Time>(pointer.address()).write(from_ns(left));
 }
 
+uint32_t asked_events(const pollfd& poll) {
+    return static_cast<uint16_t>(poll.events) | POLLERR | POLLHUP | POLLNVAL;
+}
+
 Result<long> poll_descriptors(UserInOut<pollfd> user_fds, unsigned count, Deadline deadline) {
     Process& process = *current_process();
     if (count > process.limits.soft(Resource::kOpenFiles)) return Error(EINVAL);
@@ -100,8 +106,7 @@ Result<long> poll_descriptors(UserInOut<pollfd> user_fds, unsigned count, Deadli
         for (pollfd* poll = fds; poll != fds + count; poll++) {
             poll->revents = 0;
             if (poll->fd < 0) continue;
-            auto asked = static_cast<uint16_t>(poll->events);
-            uint32_t events = events_of(poll->fd) & (asked | POLLERR | POLLHUP | POLLNVAL);
+            uint32_t events = events_of(poll->fd) & asked_events(*poll);
             poll->revents = static_cast<short>(events);
             ready += events != 0;
         }
@@ -109,7 +114,7 @@ Result<long> poll_descriptors(UserInOut<pollfd> user_fds, unsigned count, Deadli
     };
     PollWaiter waiter;
     long ready = TRY(waiter.wait(deadline, count, scan, [&](auto watch) {
-        for (unsigned i = 0; i < count; i++) watch(fds[i].fd);
+        for (unsigned i = 0; i < count; i++) watch(fds[i].fd, asked_events(fds[i]));
     }));
     for (unsigned i = 0; i < count; i++) {
         uint64_t address = user_fds.address() + i * sizeof(pollfd) + offsetof(pollfd, revents);
@@ -173,6 +178,14 @@ class SelectSets {
         return ready;
     }
 
+    uint32_t asked_events(int fd) {
+        uint32_t events = 0;
+        for (int i = 0; i < 3; i++) {
+            if (asked(i)[fd / 64] >> (fd % 64) & 1) events |= kEvents[i];
+        }
+        return events;
+    }
+
   private:
     unsigned long* asked(int set) { return bits_.get() + words_ * static_cast<size_t>(set); }
     unsigned long* answered(int set) { return asked(set + 3); }
@@ -192,7 +205,7 @@ Result<long> select_descriptors(int count, const UserInOut<unsigned long> (&user
     PollWaiter waiter;
     long ready = TRY(waiter.wait(
         deadline, descriptors, [&] { return sets.scan(); },
-        [&](auto watch) { sets.for_each_fd(watch); }));
+        [&](auto watch) { sets.for_each_fd([&](int fd) { watch(fd, sets.asked_events(fd)); }); }));
     TRY(sets.write(user_sets));
     return ready;
 }
