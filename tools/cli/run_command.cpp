@@ -79,6 +79,8 @@ std::string make_config(const RunOptions& options, const RootRequest& request, b
     if (own_libc) add("libc", "own");
     if (options.trace) add("trace", "1");
     if (options.verbose) add("verbose", "1");
+    if (options.statistics) add("stats", "1");
+    for (const auto& [key, value] : options.network.boot_configuration()) add(key, value);
     for (const Volume& volume : options.volumes) {
         if (volume.read_only) add("ro", volume.guest);
     }
@@ -141,10 +143,13 @@ int run_command(const RunOptions& options) {
     settings.machine = options.machine;
     settings.gdb_port = options.gdb_port;
     settings.accelerator = choose_accelerator(options, settings, cache.folder());
+    settings.network = options.network;
     if (options.dry_run) {
         print_dry_run(settings, request);
         return 0;
     }
+
+    settings.network.check_host();
 
     RelaySettings relay_settings;
     relay_settings.terminal = plan_terminal(options.terminal);

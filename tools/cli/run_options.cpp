@@ -41,28 +41,59 @@ void read_environment_file(const std::string& path, RunOptions& options) {
     }
 }
 
+NetworkSettings understand_network(const RunArguments& arguments) {
+    NetworkSettings network;
+    network.parse_kind(arguments.network);
+    for (const std::string& text : arguments.ports) {
+        network.ports.push_back(PublishedPort::parse(text));
+    }
+    if (!network.ports.empty() && network.kind != NetworkSettings::Kind::kUser) {
+        reject("-p needs --net user: at a tap, the guest's ports can be reached as they are");
+    }
+    if (!arguments.mac.empty()) check_mac(arguments.mac);
+    network.mac = arguments.mac.empty() ? random_mac() : arguments.mac;
+    for (const std::string& text : arguments.addresses) check_interface_address(text);
+    network.addresses = arguments.addresses;
+    if (!arguments.gateway.empty()) check_address("--gateway", arguments.gateway);
+    network.gateway = arguments.gateway;
+    for (const std::string& text : arguments.name_servers) check_address("--dns", text);
+    network.name_servers = arguments.name_servers;
+    network.capture_file = arguments.capture_file;
+    return network;
+}
+
 }  // namespace
 
 void add_run_options(CLI::App& app, RunArguments& arguments) {
     app.prefix_command();
+    auto add_list = [&app](const char* name, std::vector<std::string>& to, const char* help) {
+        app.add_option(name, to, help)
+            ->expected(1)
+            ->allow_extra_args(false)
+            ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    };
     app.add_option("-m,--memory", arguments.memory,
                    "Memory: bytes, or with b, k, m or g (default: 256m beside the root image)");
-    app.add_option("-e,--env", arguments.environment,
-                   "Environment: NAME=VALUE, or NAME for the host's value")
-        ->expected(1)
-        ->allow_extra_args(false)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-    app.add_option("--env-file", arguments.environment_files, "A file of -e lines")
-        ->expected(1)
-        ->allow_extra_args(false)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    add_list("-e,--env", arguments.environment,
+             "Environment: NAME=VALUE, or NAME for the host's value");
+    add_list("--env-file", arguments.environment_files, "A file of -e lines");
     app.add_option("-w,--workdir", arguments.folder, "Working directory in the guest (default /)");
-    app.add_option("-v,--volume", arguments.volumes,
-                   "HOST[:GUEST][:ro]: a folder or file of the host; it is copied when the VM "
-                   "starts, and changes stay in the VM")
-        ->expected(1)
-        ->allow_extra_args(false)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+    add_list("-v,--volume", arguments.volumes,
+             "HOST[:GUEST][:ro]: a folder or file of the host; it is copied when the VM "
+             "starts, and changes stay in the VM");
+    add_list("-p,--publish", arguments.ports,
+             "[ADDRESS:]HOST:GUEST[/udp], or PORT[/udp]: a port of the host, of 127.0.0.1 unless "
+             "ADDRESS is given, leads to the guest's");
+    app.add_option("--net", arguments.network,
+                   "user (default): the guest reaches out as this user does; tap=NAME: it is at a "
+                   "tap interface of the host; none");
+    add_list("--ip", arguments.addresses,
+             "ADDRESS/PREFIX of the guest (default: what the user network gives, or DHCP)");
+    app.add_option("--gateway", arguments.gateway, "The guest's router");
+    app.add_option("--mac", arguments.mac, "The guest's Ethernet address (default: a random one)");
+    add_list("--dns", arguments.name_servers, "A name server for /etc/resolv.conf");
+    app.add_option("--pcap", arguments.capture_file, "Write the guest's packets to this file");
+    app.add_flag("--stats", arguments.statistics, "Print the network's counters at the end");
     app.add_option("--rootfs", arguments.rootfs, "A folder to be the whole root file system");
     app.add_option("--hostname", arguments.hostname, "The guest's name (default coracle)");
     app.add_option("-u,--user", arguments.user, "UID[:GID] of the program (default 0:0)");
@@ -219,6 +250,9 @@ RunOptions understand(const RunArguments& arguments, const std::vector<std::stri
             reject(fmt::format("--gdb={}: give a port", arguments.gdb));
         }
     }
+    options.network = understand_network(arguments);
+    options.identity.name_servers = options.network.name_servers;
+    options.statistics = arguments.statistics;
     options.dry_run = arguments.dry_run;
     options.verbose = arguments.verbose;
     return options;

@@ -35,6 +35,8 @@ struct RunOptions {
     AcceleratorChoice accelerator = AcceleratorChoice::kAuto;
     Machine machine = Machine::kMicrovm;
     int gdb_port = 0;
+    NetworkSettings network;
+    bool statistics = false;
     bool dry_run = false;
     bool verbose = false;
 };
@@ -43,8 +45,11 @@ struct RunOptions {
 struct RunArguments {
     std::string memory, folder = "/", rootfs, hostname = "coracle", user, trace, libc = "builtin";
     std::string accelerator = "auto", machine = "microvm", gdb;
+    std::string network = "user", mac, gateway, capture_file;
     std::vector<std::string> environment, environment_files, volumes;
+    std::vector<std::string> ports, addresses, name_servers;
     bool interactive = false, terminal = false, remove = false, dry_run = false, verbose = false;
+    bool statistics = false;
 };
 
 // Declares the options at `app`; the words from PROGRAM on are left as its remaining ones.

@@ -51,8 +51,13 @@ void add_etc_files(Manifest& manifest, const Tree& host, const GuestIdentity& id
                                                      identity.hostname));
     manifest.add_made_file("/etc/hostname", identity.hostname + "\n");
     manifest.add_made_file("/etc/host.conf", "multi on\n");
+    std::string resolver;
+    for (const std::string& address : identity.name_servers) {
+        resolver += fmt::format("nameserver {}\n", address);
+    }
     // The address at which QEMU's user network answers DNS queries.
-    manifest.add_made_file("/etc/resolv.conf", "nameserver 10.0.2.3\n");
+    if (resolver.empty()) resolver = "nameserver 10.0.2.3\n";
+    manifest.add_made_file("/etc/resolv.conf", resolver);
     manifest.add_made_symlink("/etc/mtab", "../proc/self/mounts");
     manifest.add(host, "/etc/os-release");
     manifest.add(host, "/etc/debian_version");

@@ -69,6 +69,7 @@ std::string request_key(const RootRequest& request) {
     }
     add(request.own_libc ? "own" : "builtin");
     add(request.identity.hostname);
+    for (const std::string& server : request.identity.name_servers) add("dns " + server);
     add(fmt::format("{} {} {}", request.identity.uid, request.identity.gid, geteuid()));
     return digest(text);
 }

@@ -76,6 +76,87 @@ TEST(QemuCommand, DiffersByMachine) {
     EXPECT_THAT(q35, HasSubstr("-gdb tcp:127.0.0.1:4321 -S"));
 }
 
+TEST(PublishedPorts, AreReadAsDockerReadsThem) {
+    PublishedPort port = PublishedPort::parse("8080:80");
+    EXPECT_EQ(port.address, "127.0.0.1") << "nothing is open to others unless asked";
+    EXPECT_EQ(port.host, 8080);
+    EXPECT_EQ(port.guest, 80);
+    EXPECT_FALSE(port.udp);
+    port = PublishedPort::parse("0.0.0.0:53:5353/udp");
+    EXPECT_EQ(port.address, "0.0.0.0");
+    EXPECT_EQ(port.host, 53);
+    EXPECT_EQ(port.guest, 5353);
+    EXPECT_TRUE(port.udp);
+    port = PublishedPort::parse("6379");
+    EXPECT_EQ(port.host, 6379);
+    EXPECT_EQ(port.guest, 6379);
+    for (const char* bad : {"", "80:", ":80", "0:80", "80:65536", "80:x", "80/sctp", "here:80:80",
+                            "::1:80:80", "80 :80", "-1:80"}) {
+        EXPECT_THROW(PublishedPort::parse(bad), CommandError) << bad;
+    }
+}
+
+NetworkSettings user_network() {
+    NetworkSettings network;
+    network.parse_kind("user");
+    return network;
+}
+
+TEST(Network, UserNetworkIsKnownBeforehand) {
+    NetworkSettings network = user_network();
+    network.ports = {PublishedPort::parse("8080:80"), PublishedPort::parse("9/udp")};
+    network.mac = "52:54:00:01:02:03";
+    EXPECT_THAT(network.qemu_arguments(true),
+                ElementsAre("-netdev",
+                            "user,id=n0,hostfwd=tcp:127.0.0.1:8080-:80,hostfwd=udp:127.0.0.1:9-:9",
+                            "-device", "virtio-net-device,netdev=n0,mac=52:54:00:01:02:03"));
+    EXPECT_THAT(network.boot_configuration(),
+                ElementsAre(Pair("ip", "10.0.2.15/24"), Pair("gateway", "10.0.2.2")));
+}
+
+TEST(Network, TapAsksForAnAddressUnlessGivenOne) {
+    NetworkSettings network;
+    network.parse_kind("tap=tap7");
+    EXPECT_THAT(network.qemu_arguments(false),
+                Contains("tap,id=n0,ifname=tap7,script=no,downscript=no"));
+    EXPECT_THAT(network.boot_configuration(), ElementsAre(Pair("dhcp", "1")));
+    network.addresses = {"192.168.9.2/24", "fd00::2/64"};
+    network.gateway = "192.168.9.1";
+    EXPECT_THAT(network.boot_configuration(),
+                ElementsAre(Pair("ip", "192.168.9.2/24"), Pair("ip", "fd00::2/64"),
+                            Pair("gateway", "192.168.9.1")));
+    for (const char* bad : {"", "tap", "tap=", "tap=a,b", "bridge", "tap=averyverylongname"}) {
+        EXPECT_THROW(network.parse_kind(bad), CommandError) << bad;
+    }
+}
+
+TEST(Network, NoneHasNoCard) {
+    NetworkSettings network;
+    network.parse_kind("none");
+    EXPECT_THAT(network.qemu_arguments(true), testing::IsEmpty());
+    EXPECT_THAT(network.boot_configuration(), testing::IsEmpty());
+}
+
+TEST(Network, CaptureFileMayHaveAComma) {
+    NetworkSettings network = user_network();
+    network.capture_file = "/tmp/a,b";
+    EXPECT_THAT(network.qemu_arguments(true),
+                Contains("filter-dump,id=d0,netdev=n0,file=/tmp/a,,b"));
+}
+
+TEST(Network, AddressesAreChecked) {
+    EXPECT_NO_THROW(check_mac(random_mac()));
+    EXPECT_NO_THROW(check_interface_address("fd00::1/128"));
+    for (const char* bad : {"", "01:00:5e:00:00:01", "52:54:00:12:34", "52:54:00:12:34:5g",
+                            "52-54-00-12-34-56", "52:54:00:12:34:566"}) {
+        EXPECT_THROW(check_mac(bad), CommandError) << bad;
+    }
+    for (const char* bad :
+         {"", "1.2.3.4", "1.2.3.4/33", "1.2.3/8", "::/129", "::/", "1.2.3.4/8x"}) {
+        EXPECT_THROW(check_interface_address(bad), CommandError) << bad;
+    }
+}
+
 TEST(Accelerator, KvmNeedsTheDeviceAndTheCpu) {
     TemporaryFolder made;
     AcceleratorFacts facts;

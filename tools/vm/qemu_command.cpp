@@ -41,6 +41,9 @@ std::vector<std::string> qemu_command(const VmSettings& settings) {
         add({"-device", "virtio-serial-pci,disable-legacy=on,max_ports=2"});
     }
     add({"-device", "virtserialport,chardev=c0"});
+    for (std::string& word : settings.network.qemu_arguments(microvm)) {
+        args.push_back(std::move(word));
+    }
     if (settings.gdb_port != 0) {
         add({"-gdb", fmt::format("tcp:127.0.0.1:{}", settings.gdb_port), "-S"});
     }

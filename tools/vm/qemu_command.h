@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "tools/vm/network.h"
+
 namespace coracle {
 
 enum class Machine { kMicrovm, kQ35 };
@@ -18,6 +20,7 @@ struct VmSettings {
     Machine machine = Machine::kMicrovm;
     Accelerator accelerator = Accelerator::kTcg;
     int gdb_port = 0;  // 0: no debugger.
+    NetworkSettings network;
 };
 
 // Descriptors that QEMU inherits, beside standard error.
