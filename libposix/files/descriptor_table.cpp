@@ -56,6 +56,12 @@ Result<int> DescriptorTable::add(RefPtr<File> file, bool close_on_exec, int mini
     return static_cast<int>(fd);
 }
 
+bool DescriptorTable::has_room(uint64_t limit) const {
+    uint32_t fd = lowest_free_;
+    while (is_open(fd)) fd++;
+    return fd < limit;
+}
+
 Result<void> DescriptorTable::replace(int fd, RefPtr<File> file, bool close_on_exec,
                                       uint64_t limit) {
     auto index = static_cast<uint32_t>(fd);
@@ -129,6 +135,25 @@ Result<long> install_descriptor(RefPtr<File> file, uint32_t open_flags) {
     Process& process = *current_process();
     return TRY(process.descriptors->add(std::move(file), open_flags & O_CLOEXEC, 0,
                                         process.limits.soft(Resource::kOpenFiles)));
+}
+
+Result<long> install_descriptor_pair(RefPtr<File> first, RefPtr<File> second, uint32_t open_flags,
+                                     UserOut<int> numbers) {
+    DescriptorTable& table = *current_process()->descriptors;
+    int pair[2];
+    pair[0] = static_cast<int>(TRY(install_descriptor(std::move(first), open_flags)));
+    Result<long> added = install_descriptor(std::move(second), open_flags);
+    if (!added.ok()) {
+        (void)table.remove(pair[0]);
+        return added.error();
+    }
+    pair[1] = static_cast<int>(*added);
+    if (!numbers.write_array(pair, 2).ok()) {
+        (void)table.remove(pair[0]);
+        (void)table.remove(pair[1]);
+        return Error(EFAULT);
+    }
+    return 0;
 }
 
 }  // namespace coracle

@@ -7,6 +7,7 @@
 
 #include "kernel-min/lib/ref_ptr.h"
 #include "kernel-min/lib/result.h"
+#include "kernel-min/lib/user_ptr.h"
 #include "libposix/files/file.h"
 
 namespace coracle {
@@ -60,6 +61,8 @@ class DescriptorTable : public RefCounted<DescriptorTable> {
 
     // The lowest free descriptor from `minimum` on. `limit` is RLIMIT_NOFILE. EMFILE, ENOMEM.
     Result<int> add(RefPtr<File> file, bool close_on_exec, int minimum, uint64_t limit);
+    // Whether add() would find one below the limit.
+    bool has_room(uint64_t limit) const;
     // dup2: puts the file at `fd`, closing what was there. EBADF from `limit` on, ENOMEM.
     Result<void> replace(int fd, RefPtr<File> file, bool close_on_exec, uint64_t limit);
     // Takes it out; the caller's reference drop may be the last close. EBADF.
@@ -94,5 +97,8 @@ class DescriptorTable : public RefCounted<DescriptorTable> {
 // Adds to the current process's table with its RLIMIT_NOFILE: what every call that opens
 // something ends with. EMFILE, ENOMEM.
 Result<long> install_descriptor(RefPtr<File> file, uint32_t open_flags);
+// The same for two, whose numbers the application is told; all or nothing. EFAULT too.
+Result<long> install_descriptor_pair(RefPtr<File> first, RefPtr<File> second, uint32_t open_flags,
+                                     UserOut<int> numbers);
 
 }  // namespace coracle

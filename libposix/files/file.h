@@ -20,6 +20,7 @@
 namespace coracle {
 
 class Process;
+class Socket;
 
 // The kernel's value; the C library says 0 for 64-bit programs.
 constexpr uint32_t kOpenLargeFile = 0100000;
@@ -77,6 +78,8 @@ class File : public RefCounted<File> {
     virtual void descriptor_closed(Process&) {}
     // The pipe behind it, if it is one.
     virtual Pipe* pipe() { return nullptr; }
+    // The socket that it is, if it is one.
+    virtual Socket* socket() { return nullptr; }
     // Text for /proc/self/fd/N, not terminated; default: the path. ENAMETOOLONG.
     virtual Result<size_t> describe(char* buffer, size_t size);
     // Further lines of /proc/self/fdinfo/N.

@@ -5,13 +5,12 @@
 
 #include "kernel-min/memory/heap.h"
 #include "libposix/files/pipe.h"
+#include "libposix/files/segments.h"
 #include "libposix/process/process.h"
 #include "syscall-table/handlers.h"
 
 namespace coracle {
 namespace {
-
-constexpr size_t kMaxTransfer = 0x7ffff000;
 
 // Moves up to `count` bytes from one file to another through a page, until the source ends or
 // either side would wait for more than it has.
@@ -45,22 +44,8 @@ Result<long> copy_between(File& from, uint64_t& from_position, File& to, uint64_
 Result<long> make_pipe_descriptors(UserOut<int> fds, int flags) {
     if (flags & ~(O_CLOEXEC | O_NONBLOCK | O_DIRECT)) return Error(EINVAL);
     PipeEnds ends = TRY(make_pipe(static_cast<uint32_t>(flags & ~O_CLOEXEC)));
-    DescriptorTable& table = *current_process()->descriptors;
-    auto open_flags = static_cast<uint32_t>(flags & O_CLOEXEC);
-    int pair[2];
-    pair[0] = static_cast<int>(TRY(install_descriptor(std::move(ends.read_end), open_flags)));
-    Result<long> second = install_descriptor(std::move(ends.write_end), open_flags);
-    if (!second.ok()) {
-        (void)table.remove(pair[0]);
-        return second.error();
-    }
-    pair[1] = static_cast<int>(*second);
-    if (!fds.write_array(pair, 2).ok()) {
-        (void)table.remove(pair[0]);
-        (void)table.remove(pair[1]);
-        return Error(EFAULT);
-    }
-    return 0;
+    return install_descriptor_pair(std::move(ends.read_end), std::move(ends.write_end),
+                                   static_cast<uint32_t>(flags & O_CLOEXEC), fds);
 }
 
 // The position argument of splice(2) and its like: a pointer, or null for the file's own.

@@ -4,19 +4,15 @@
 
 #include <algorithm>
 #include <bit>
-#include <memory>
-#include <new>
 
 #include "kernel-min/lib/user_ptr.h"
 #include "libposix/files/descriptor_table.h"
+#include "libposix/files/segments.h"
 #include "libposix/process/process.h"
 #include "syscall-table/handlers.h"
 
 namespace coracle {
 namespace {
-
-constexpr size_t kMaxTransfer = 0x7ffff000;  // MAX_RW_COUNT
-constexpr size_t kMaxSegments = 1024;        // UIO_MAXIOV
 
 enum class Direction { kRead, kWrite };
 
@@ -51,38 +47,6 @@ Result<long> transfer_at(int fd, Direction direction, uint64_t address, size_t c
     auto position = static_cast<uint64_t>(offset);
     return transfer(*file, direction, buffer, position);
 }
-
-// The segments of readv(2) and writev(2), copied and checked.
-class Segments {
-  public:
-    Result<void> read(UserIn<iovec> from, size_t count) {
-        if (count > kMaxSegments) return Error(EINVAL);
-        if (count > std::size(inline_)) {
-            long_.reset(new (std::nothrow) IoBuffer::Segment[count]);
-            if (!long_) return Error(ENOMEM);
-            segments_ = long_.get();
-        }
-        if (!copy_from_user(segments_, from.address(), count * sizeof(iovec))) {
-            return Error(EFAULT);
-        }
-        for (size_t i = 0; i < count; i++) {
-            IoBuffer::Segment& segment = segments_[i];
-            if (static_cast<int64_t>(segment.length) < 0) return Error(EINVAL);
-            if (!is_user_range(segment.address, segment.length)) return Error(EFAULT);
-            segment.length = std::min(segment.length, kMaxTransfer - size_);
-            size_ += segment.length;
-        }
-        return {};
-    }
-    IoBuffer buffer() const { return IoBuffer(segments_, size_); }
-
-  private:
-    IoBuffer::Segment inline_[8];
-    std::unique_ptr<IoBuffer::Segment[]> long_;
-    IoBuffer::Segment* segments_ = inline_;
-    size_t size_ = 0;
-};
-static_assert(sizeof(IoBuffer::Segment) == sizeof(iovec));
 
 Result<long> transfer_vector(int fd, Direction direction, UserIn<iovec> iov, size_t count) {
     BorrowedFile file = TRY(file_for(fd, direction));

@@ -1,0 +1,297 @@
+#include "libposix/net/socket_options.h"
+
+#include <sys/time.h>
+
+#include <algorithm>
+
+#include "libposix/net/socket.h"
+#include "libposix/process/process.h"
+#include "libposix/time/clock.h"
+
+namespace coracle {
+namespace {
+
+// Newer than the C library's headers, or known to them under other names.
+constexpr int kRcvTimeoNew = 66, kSndTimeoNew = 67;
+constexpr int kTimestampOld = 29, kTimestampNsOld = 35, kTimestampingOld = 37;
+constexpr int kTimestampNew = 63, kTimestampNsNew = 64, kTimestampingNew = 65;
+constexpr uint32_t kTimestampingMask = 0xffff;  // SOF_TIMESTAMPING_MASK of Linux 6.1
+constexpr uint32_t kMaxFreePriority = 6;
+
+bool has_capability(Capability capability) {
+    return current_process()->credentials.has_capability(capability);
+}
+bool may_administer() {
+    return has_capability(kCapNetRaw) || has_capability(kCapNetAdmin);
+}
+
+// Linux doubles what is asked for, to make up for its own structures.
+uint32_t buffer_size(int asked, uint32_t minimum, bool limited) {
+    uint32_t size = limited ? std::min(static_cast<uint32_t>(asked), kMaxBuffer)
+                            : static_cast<uint32_t>(std::clamp(asked, 0, INT32_MAX / 2));
+    return std::max(size * 2, minimum);
+}
+
+Result<uint64_t> read_timeout(UserIn<char> value, unsigned length) {
+    timeval time = TRY(read_option_as<timeval>(value, length));
+    if (time.tv_usec < 0 || time.tv_usec >= 1000000) return Error(EDOM);
+    if (time.tv_sec < 0) return uint64_t{0};
+    if (time.tv_sec == 0 && time.tv_usec == 0) return kNoTimeout;
+    return to_ns(time);
+}
+
+timeval show_timeout(uint64_t timeout_ns) {
+    return timeout_ns == kNoTimeout ? timeval{0, 0} : to_timeval(timeout_ns);
+}
+
+Result<void> set_linger(SocketOptions& options, UserIn<char> value, unsigned length) {
+    linger given = TRY(read_option_as<linger>(value, length));
+    options.linger = given.l_onoff != 0;
+    if (options.linger) options.linger_seconds = static_cast<uint32_t>(given.l_linger);
+    return {};
+}
+
+Result<void> set_on_off(Socket& socket, int option, bool on) {
+    switch (option) {
+        case SO_DEBUG:
+            if (on && !has_capability(kCapNetAdmin)) return Error(EACCES);
+            break;
+        case SO_LOCK_FILTER:
+            if (!on && socket.options.is_on(option)) return Error(EPERM);
+            break;
+        case SO_ZEROCOPY:
+            if (!socket.has_zero_copy()) return Error(EOPNOTSUPP);
+            break;
+        case SO_REUSEADDR:
+        case SO_REUSEPORT:
+        case SO_DONTROUTE:
+        case SO_BROADCAST:
+        case SO_KEEPALIVE:
+        case SO_OOBINLINE:
+        case SO_NO_CHECK:
+        case SO_PASSCRED:
+        case SO_PASSSEC:
+        case SO_RXQ_OVFL:
+        case SO_SELECT_ERR_QUEUE:
+            break;
+        default:
+            return Error(ENOPROTOOPT);
+    }
+    socket.options.set(option, on);
+    return {};
+}
+
+Result<void> set_value(Socket& socket, int option, UserIn<char> value, unsigned length) {
+    SocketOptions& options = socket.options;
+    if (option == SO_LINGER) return set_linger(options, value, length);
+    const int number = TRY(read_option(value, length));
+    switch (option) {
+        case SO_SNDBUF:
+        case SO_SNDBUFFORCE:
+            if (option == SO_SNDBUFFORCE && !has_capability(kCapNetAdmin)) return Error(EPERM);
+            options.send_buffer = buffer_size(number, kMinSendBuffer, option == SO_SNDBUF);
+            options.send_buffer_locked = true;
+            return {};
+        case SO_RCVBUF:
+        case SO_RCVBUFFORCE:
+            if (option == SO_RCVBUFFORCE && !has_capability(kCapNetAdmin)) return Error(EPERM);
+            options.receive_buffer = buffer_size(number, kMinReceiveBuffer, option == SO_RCVBUF);
+            options.receive_buffer_locked = true;
+            return {};
+        case SO_RCVTIMEO:
+        case kRcvTimeoNew:
+            options.receive_timeout_ns = TRY(read_timeout(value, length));
+            return {};
+        case SO_SNDTIMEO:
+        case kSndTimeoNew:
+            options.send_timeout_ns = TRY(read_timeout(value, length));
+            return {};
+        case SO_RCVLOWAT:
+            options.receive_low_water = number < 0 ? INT32_MAX : std::max(number, 1);
+            return {};
+        case SO_PRIORITY:
+            if (static_cast<uint32_t>(number) > kMaxFreePriority && !may_administer()) {
+                return Error(EPERM);
+            }
+            options.priority = static_cast<uint32_t>(number);
+            return {};
+        case SO_MARK:
+            if (!may_administer()) return Error(EPERM);
+            options.mark = static_cast<uint32_t>(number);
+            return {};
+        case SO_BUSY_POLL:
+            if (number > options.busy_poll_us && !has_capability(kCapNetAdmin)) {
+                return Error(EPERM);
+            }
+            if (number < 0) return Error(EINVAL);
+            options.busy_poll_us = number;
+            return {};
+        case SO_INCOMING_CPU:
+            options.incoming_cpu = number;
+            return {};
+        case SO_PEEK_OFF:
+            if (!socket.has_peek_offset()) return Error(EOPNOTSUPP);
+            options.peek_offset = number;
+            return {};
+        case SO_MAX_PACING_RATE:
+            options.max_pacing_rate = static_cast<uint32_t>(number);
+            if (length >= sizeof(uint64_t)) {
+                options.max_pacing_rate = TRY(UserIn<uint64_t>(value.address()).read());
+            }
+            return {};
+        case kTimestampOld:
+        case kTimestampNsOld:
+        case kTimestampNew:
+        case kTimestampNsNew:
+            options.timestamp = number != 0 ? option : 0;
+            return {};
+        case kTimestampingOld:
+        case kTimestampingNew:
+            if (static_cast<uint32_t>(number) & ~kTimestampingMask) return Error(EINVAL);
+            options.timestamping = static_cast<uint32_t>(number);
+            return {};
+        default:
+            return set_on_off(socket, option, number != 0);
+    }
+}
+
+Result<void> get_peer_groups(const Socket& socket, const OptionWriter& to) {
+    RefPtr<GroupList> list = socket.peer_groups();
+    if (socket.peer_credentials().pid == 0) return Error(ENODATA);
+    const size_t size = list ? list->groups().size_bytes() : 0;
+    if (to.room() < size) {
+        TRY(to.put_length(size));
+        return Error(ERANGE);
+    }
+    return to.put(list ? list->groups().data() : nullptr, size);
+}
+
+bool is_timestamp(const Socket& socket, int option) {
+    return socket.options.timestamp == option;
+}
+
+// The value of the options that are an int.
+Result<int> int_option(Socket& socket, int option) {
+    const SocketOptions& options = socket.options;
+    switch (option) {
+        case SO_TYPE:
+            return socket.type();
+        case SO_PROTOCOL:
+            return socket.kind().protocol;
+        case SO_DOMAIN:
+            return socket.family();
+        case SO_ERROR:
+            return socket.take_error();
+        case SO_ACCEPTCONN:
+            return int{socket.is_listening()};
+        case SO_SNDBUF:
+            return static_cast<int>(options.send_buffer);
+        case SO_RCVBUF:
+            return static_cast<int>(options.receive_buffer);
+        case SO_RCVLOWAT:
+            return options.receive_low_water;
+        case SO_SNDLOWAT:
+            return 1;
+        case SO_PRIORITY:
+            return static_cast<int>(options.priority);
+        case SO_MARK:
+            return static_cast<int>(options.mark);
+        case SO_BUSY_POLL:
+            return options.busy_poll_us;
+        case SO_INCOMING_CPU:
+            return options.incoming_cpu;
+        case SO_PEEK_OFF:
+            if (!socket.has_peek_offset()) return Error(EOPNOTSUPP);
+            return options.peek_offset;
+        case kTimestampOld:
+        case kTimestampNsOld:
+        case kTimestampNew:
+        case kTimestampNsNew:
+            return int{is_timestamp(socket, option)};
+        case kTimestampingOld:
+        case kTimestampingNew:
+            return static_cast<int>(options.timestamping);
+        case SO_DEBUG:
+        case SO_REUSEADDR:
+        case SO_REUSEPORT:
+        case SO_DONTROUTE:
+        case SO_BROADCAST:
+        case SO_KEEPALIVE:
+        case SO_OOBINLINE:
+        case SO_NO_CHECK:
+        case SO_PASSCRED:
+        case SO_PASSSEC:
+        case SO_RXQ_OVFL:
+        case SO_LOCK_FILTER:
+        case SO_SELECT_ERR_QUEUE:
+        case SO_ZEROCOPY:
+            return int{options.is_on(option)};
+        default:
+            return Error(ENOPROTOOPT);
+    }
+}
+
+}  // namespace
+
+Result<OptionWriter> OptionWriter::create(UserOut<char> value, UserInOut<unsigned> length) {
+    const auto room = static_cast<int>(TRY(length.read()));
+    if (room < 0) return Error(EINVAL);
+    return OptionWriter(value, length, static_cast<size_t>(room));
+}
+
+Result<void> OptionWriter::put(const void* data, size_t size) const {
+    size = std::min(size, room_);
+    TRY(value_.write_array(static_cast<const char*>(data), size));
+    return put_length(size);
+}
+
+Result<void> OptionWriter::put_length(size_t size) const {
+    return length_.write(static_cast<unsigned>(size));
+}
+
+Result<int> read_option(UserIn<char> value, unsigned length) {
+    return read_option_as<int>(value, length);
+}
+
+Result<void> set_socket_option(Socket& socket, int option, UserIn<char> value, unsigned length) {
+    TRY(set_value(socket, option, value, length));
+    socket.option_changed(option);
+    return {};
+}
+
+Result<void> get_socket_option(Socket& socket, int option, const OptionWriter& to) {
+    const SocketOptions& options = socket.options;
+    switch (option) {
+        case SO_LINGER:
+            return to.put_value(
+                linger{int{options.linger}, static_cast<int>(options.linger_seconds)});
+        case SO_RCVTIMEO:
+        case kRcvTimeoNew:
+            return to.put_value(show_timeout(options.receive_timeout_ns));
+        case SO_SNDTIMEO:
+        case kSndTimeoNew:
+            return to.put_value(show_timeout(options.send_timeout_ns));
+        case SO_PEERCRED:
+            return to.put_value(socket.peer_credentials());
+        case SO_PEERGROUPS:
+            return get_peer_groups(socket, to);
+        case SO_PEERNAME: {
+            SocketAddress address;
+            TRY(socket.peer_address(address));
+            if (address.length < to.room()) return Error(EINVAL);
+            return to.put(address.bytes, to.room());
+        }
+        case SO_MAX_PACING_RATE: {
+            if (to.room() >= sizeof(uint64_t)) return to.put_value(options.max_pacing_rate);
+            auto rate = static_cast<uint32_t>(std::min<uint64_t>(options.max_pacing_rate, ~0u));
+            return to.put_value(rate);
+        }
+        case SO_COOKIE:
+            if (to.room() < sizeof(uint64_t)) return Error(EINVAL);
+            return to.put_value(socket.inode().number);
+        default:
+            return to.put_value(TRY(int_option(socket, option)));
+    }
+}
+
+}  // namespace coracle
