@@ -108,6 +108,23 @@ TEST(TimeClock, Resolution) {
     EXPECT_EQ(0, syscall(SYS_clock_getres, CLOCK_MONOTONIC, nullptr));
 }
 
+TEST(TimeClock, CpuClocksCannotBeSet) {
+    const timespec time = {1, 0};
+    EXPECT_EQ(-1, syscall(SYS_clock_settime, CLOCK_PROCESS_CPUTIME_ID, &time));
+    EXPECT_EQ(EINVAL, errno);
+    EXPECT_EQ(-1, syscall(SYS_clock_settime, CLOCK_THREAD_CPUTIME_ID, &time));
+    EXPECT_EQ(EINVAL, errno);
+    for (int kind : {0, 1, 2, 4, 5, 6}) {
+        const int own = static_cast<int>(~0u << 3 | static_cast<unsigned>(kind));
+        EXPECT_EQ(-1, syscall(SYS_clock_settime, own, &time));
+        EXPECT_EQ(EPERM, errno);
+        EXPECT_GT(call_ns(own), 0) << kind;
+        timespec resolution;
+        ASSERT_EQ(0, syscall(SYS_clock_getres, own, &resolution));
+        EXPECT_EQ((kind & 3) == 2 ? 1 : 4'000'000, resolution.tv_nsec);
+    }
+}
+
 TEST(TimeClock, RefusesBadArguments) {
     timespec time = {};
     for (int clock : {10, 12, 99, INT32_MAX}) {

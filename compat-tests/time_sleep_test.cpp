@@ -105,4 +105,26 @@ TEST(TimeSleep, RestartWithoutASleepIsEintr) {
     EXPECT_EQ(EINTR, errno);
 }
 
+// With one thread, nobody uses the time up that the sleep is to last.
+TEST(TimeSleep, OnCpuTime) {
+    struct sigaction action = {};
+    action.sa_handler = [](int) {};
+    sigaction(SIGALRM, &action, nullptr);
+    const itimerval soon = {{0, 0}, {0, 30'000}};
+    setitimer(ITIMER_REAL, &soon, nullptr);
+    timespec request = {5, 0}, remain = {};
+    EXPECT_EQ(EINTR, clock_nanosleep(CLOCK_PROCESS_CPUTIME_ID, 0, &request, &remain));
+    EXPECT_EQ(4, remain.tv_sec);
+    EXPECT_GT(remain.tv_nsec, 900'000'000);
+
+    request = {0, 1};  // used up long ago
+    EXPECT_EQ(0, clock_nanosleep(CLOCK_PROCESS_CPUTIME_ID, TIMER_ABSTIME, &request, nullptr));
+    EXPECT_EQ(-1, syscall(SYS_clock_nanosleep, CLOCK_THREAD_CPUTIME_ID, 0, &request, nullptr));
+    EXPECT_EQ(EOPNOTSUPP, errno);
+    const int own_thread = static_cast<int>(~0u << 3 | 4 | 2);
+    EXPECT_EQ(-1, syscall(SYS_clock_nanosleep, own_thread, 0, &request, nullptr));
+    EXPECT_EQ(EINVAL, errno);
+    signal(SIGALRM, SIG_DFL);
+}
+
 }  // namespace

@@ -15,6 +15,7 @@
 #include "libposix/process/scheduling.h"         // Scheduling
 #include "libposix/signals/signal_state.h"       // SignalActions, ThreadSignals
 #include "libposix/time/interval_timers.h"       // IntervalTimers
+#include "libposix/time/posix_timers.h"          // PosixTimers
 
 namespace coracle {
 
@@ -32,6 +33,7 @@ class Process {
     Credentials credentials;
     ResourceLimits limits;
     IntervalTimers interval_timers{*this};
+    PosixTimers posix_timers{*this};
 
     char name[16] = {};  // comm: prctl(PR_SET_NAME), /proc/self/comm
     RefPtr<Inode> executable;
@@ -71,6 +73,12 @@ struct ThreadState {
     uint64_t timer_slack_ns = kDefaultTimerSlackNs;
     MemoryPolicy memory_policy;
 };
+
+// The process's thread with that id; null if there is none.
+inline Thread* find_thread(const Process& process, uint32_t tid) {
+    Thread* thread = current_thread();
+    return thread->process == &process && thread->tid == tid ? thread : nullptr;
+}
 
 // Ends the whole process with a wait status as wait(2) encodes it; the VM powers off with the
 // first process.

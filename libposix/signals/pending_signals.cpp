@@ -13,24 +13,50 @@ constexpr SignalSet kFaultSignals = signal_bit(kSigSegv) | signal_bit(kSigBus) |
 
 bool is_standard(int signo) { return signo < kSigRtMin; }
 
+uint64_t place_count;
+
 }  // namespace
+
+QueuedSignal::QueuedSignal() { place_count++; }
+QueuedSignal::~QueuedSignal() { place_count--; }
+uint64_t queued_signal_count() { return place_count; }
+
+Result<void> TimerSignal::reserve(uint64_t queue_limit) {
+    if (place_count >= queue_limit) return Error(EAGAIN);
+    place_ = new (std::nothrow) QueuedSignal;
+    if (!place_) return Error(EAGAIN);
+    place_->owner = this;
+    return {};
+}
+
+TimerSignal::~TimerSignal() {
+    if (is_queued()) {
+        place_->owner = nullptr;
+    } else {
+        delete place_;
+    }
+}
 
 PendingSignals::AddOutcome PendingSignals::add(const SignalInfo& info, uint64_t queue_limit) {
     if (is_standard(info.signo) && (set_ & signal_bit(info.signo))) {
         return AddOutcome::kAlreadyPending;
     }
     const bool is_unlimited = is_standard(info.signo) && info.code >= 0;
-    Entry* entry = nullptr;
-    if (is_unlimited || queued_ < queue_limit) entry = new (std::nothrow) Entry;
-    if (entry) {
-        entry->info = info;
-        entries_.push_back(*entry);
-        queued_++;
+    QueuedSignal* place = nullptr;
+    if (is_unlimited || place_count < queue_limit) place = new (std::nothrow) QueuedSignal;
+    if (place) {
+        place->info = info;
+        queue_.push_back(*place);
     } else if (!is_standard(info.signo) && info.code != kSiUser) {
         return AddOutcome::kQueueFull;
     }
     set_ |= signal_bit(info.signo);
     return AddOutcome::kAdded;
+}
+
+void PendingSignals::add(TimerSignal& signal) {
+    queue_.push_back(*signal.place_);
+    set_ |= signal_bit(signal.info().signo);
 }
 
 bool PendingSignals::take(SignalSet allowed, SignalInfo& info) {
@@ -39,15 +65,15 @@ bool PendingSignals::take(SignalSet allowed, SignalInfo& info) {
     if (candidates & kFaultSignals) candidates &= kFaultSignals;
     const int signo = std::countr_zero(candidates) + 1;
 
-    Entry* first = nullptr;
+    QueuedSignal* first = nullptr;
     bool has_more = false;
-    for (Entry& entry : entries_) {
-        if (entry.info.signo != signo) continue;
+    for (QueuedSignal& place : queue_) {
+        if (place.info.signo != signo) continue;
         if (first) {
             has_more = true;
             break;
         }
-        first = &entry;
+        first = &place;
     }
     if (!has_more) set_ &= ~signal_bit(signo);
     if (!first) {
@@ -58,24 +84,27 @@ bool PendingSignals::take(SignalSet allowed, SignalInfo& info) {
         return true;
     }
     info = first->info;
-    entries_.erase(entries_.iterator_to(*first));
-    queued_--;
-    delete first;
+    queue_.erase(queue_.iterator_to(*first));
+    if (first->owner) first->owner->on_taken(info);
+    release(*first);
     return true;
 }
 
 void PendingSignals::remove(SignalSet signals) {
     set_ &= ~signals;
-    for (auto iterator = entries_.begin(); iterator != entries_.end();) {
-        Entry& entry = *iterator;
-        if (!(signals & signal_bit(entry.info.signo))) {
+    for (auto iterator = queue_.begin(); iterator != queue_.end();) {
+        QueuedSignal& place = *iterator;
+        if (!(signals & signal_bit(place.info.signo))) {
             ++iterator;
             continue;
         }
-        iterator = entries_.erase(iterator);
-        queued_--;
-        delete &entry;
+        iterator = queue_.erase(iterator);
+        release(place);
     }
+}
+
+void PendingSignals::release(QueuedSignal& place) {
+    if (!place.owner) delete &place;
 }
 
 }  // namespace coracle

@@ -5,9 +5,46 @@
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
 
+#include "kernel-min/lib/result.h"
 #include "libposix/signals/signal_abi.h"
 
 namespace coracle {
+
+class TimerSignal;
+
+// A place in a queue. Counted for RLIMIT_SIGPENDING from its making to its end, for all users
+// together: the guest is one program's.
+struct QueuedSignal : boost::intrusive::list_base_hook<> {
+    QueuedSignal();
+    ~QueuedSignal();
+    SignalInfo info;
+    TimerSignal* owner = nullptr;  // whose it is; else the queue deletes it
+};
+uint64_t queued_signal_count();
+
+// The place of one who signals again and again, kept so that it never lacks memory.
+class TimerSignal {
+  public:
+    TimerSignal() = default;
+    TimerSignal(const TimerSignal&) = delete;
+    TimerSignal& operator=(const TimerSignal&) = delete;
+
+    // EAGAIN: no room within `queue_limit` (RLIMIT_SIGPENDING) or no memory.
+    Result<void> reserve(uint64_t queue_limit);
+    SignalInfo& info() { return place_->info; }
+    bool is_queued() const { return place_ && place_->is_linked(); }
+
+    // The signal has been taken; `info` is what its receiver will see, and may be changed.
+    virtual void on_taken(SignalInfo& info) = 0;
+
+  protected:
+    // What waits still comes, as on Linux.
+    ~TimerSignal();
+
+  private:
+    friend class PendingSignals;
+    QueuedSignal* place_ = nullptr;
+};
 
 class PendingSignals {
   public:
@@ -27,6 +64,8 @@ class PendingSignals {
     // `queue_limit`: RLIMIT_SIGPENDING. Without room or memory, a signal whose sender need not
     // know (kill(2), the kernel) still becomes pending, and loses only its details.
     AddOutcome add(const SignalInfo& info, uint64_t queue_limit);
+    // Precondition: it has reserved its place, which is not queued.
+    void add(TimerSignal& signal);
 
     // Takes the next signal of `allowed` into `info`, those for faults first, then the lowest
     // number, each in order of arrival. False if there is none.
@@ -36,13 +75,10 @@ class PendingSignals {
     void remove(SignalSet signals);
 
   private:
-    struct Entry : boost::intrusive::list_base_hook<> {
-        SignalInfo info;
-    };
+    void release(QueuedSignal& place);
 
     SignalSet set_ = 0;
-    uint64_t queued_ = 0;
-    boost::intrusive::list<Entry> entries_;
+    boost::intrusive::list<QueuedSignal> queue_;
 };
 
 }  // namespace coracle

@@ -32,13 +32,16 @@ void cancel_opposites(Thread& thread, int signo) {
     }
 }
 
+// Whether a signal that is sent now leaves no trace.
+bool is_dropped(const Thread& thread, int signo) {
+    const bool is_blocked = thread.state->signals.blocked & signal_bit(signo);
+    return !is_blocked && is_ignored(signo, (*thread.process->signal_actions)[signo].handler);
+}
+
 Result<void> send(Thread& thread, PendingSignals& pending, const SignalInfo& info) {
     cancel_opposites(thread, info.signo);
     const Process& process = *thread.process;
-    const bool is_blocked = thread.state->signals.blocked & signal_bit(info.signo);
-    if (!is_blocked && is_ignored(info.signo, (*process.signal_actions)[info.signo].handler)) {
-        return {};
-    }
+    if (is_dropped(thread, info.signo)) return {};
     const uint64_t limit = process.limits.soft(Resource::kPendingSignals);
     if (pending.add(info, limit) == PendingSignals::AddOutcome::kQueueFull) return Error(EAGAIN);
     notify(thread);
@@ -78,6 +81,16 @@ Result<void> send_signal(Process& process, const SignalInfo& info) {
 
 Result<void> send_signal_to_thread(Thread& thread, const SignalInfo& info) {
     return send(thread, thread.state->signals.pending, info);
+}
+
+bool send_timer_signal(Process& process, uint32_t tid, TimerSignal& signal) {
+    Thread* thread = tid ? find_thread(process, tid) : current_thread();
+    const int signo = signal.info().signo;
+    if (!thread || is_dropped(*thread, signo)) return false;
+    cancel_opposites(*thread, signo);
+    (tid ? thread->state->signals.pending : process.pending_signals).add(signal);
+    notify(*thread);
+    return true;
 }
 
 void send_kernel_signal(Process& process, int signo) {

@@ -7,6 +7,7 @@
 #include "kernel-min/lib/result.h"
 #include "kernel-min/sched/thread.h"
 #include "kernel-min/sched/trap_frame.h"
+#include "libposix/signals/pending_signals.h"
 #include "libposix/signals/signal_abi.h"
 
 namespace coracle {
@@ -17,6 +18,10 @@ namespace coracle {
 // PendingSignals::add. A signal that is ignored and not blocked is dropped.
 Result<void> send_signal(Process& process, const SignalInfo& info);
 Result<void> send_signal_to_thread(Thread& thread, const SignalInfo& info);
+
+// What a timer (tid 0: of the process; else of that thread) sends. False: it is ignored, or the
+// thread has gone. Precondition: it is not queued.
+bool send_timer_signal(Process& process, uint32_t tid, TimerSignal& signal);
 
 // From the kernel itself (si_code SI_KERNEL): what the host, the terminal or a timer sends to a
 // whole process. Never fails.

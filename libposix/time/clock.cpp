@@ -1,5 +1,7 @@
 #include "libposix/time/clock.h"
 
+#include "libposix/time/clock_timer.h"
+
 namespace coracle {
 namespace {
 
@@ -27,6 +29,7 @@ void set_realtime(uint64_t ns) {
     step_count++;
     write_offset();
     step_waiters.wake_all();
+    ClockTimer::rearm_realtime();
 }
 
 WaitQueue& wall_clock_changes() { return step_waiters; }

@@ -10,6 +10,12 @@ namespace {
 
 constexpr uint64_t kTickNs = 4'000'000;  // what the coarse clocks of Linux with HZ=250 show
 
+// Of the CPU clocks: Linux counts user and system time by ticks, and exactly only their sum.
+bool is_tick_clock(int clock) {
+    constexpr int kKindMask = 3, kExact = 2;
+    return (clock & kKindMask) != kExact;
+}
+
 struct timezone system_timezone;
 
 // EPERM, or EINVAL for a time that would put the boot before 1970.
@@ -29,18 +35,17 @@ Result<long> sys_clock_gettime(int clock, UserOut<timespec> time) {
 
 Result<long> sys_clock_getres(int clock, UserOut<timespec> resolution) {
     TRY(clock_now(clock));  // EINVAL
-    const bool is_coarse = clock == CLOCK_REALTIME_COARSE || clock == CLOCK_MONOTONIC_COARSE;
+    const bool is_coarse = clock == CLOCK_REALTIME_COARSE || clock == CLOCK_MONOTONIC_COARSE ||
+                           (is_cpu_clock_of_id(clock) && is_tick_clock(clock));
     if (resolution) TRY(resolution.write(to_timespec(is_coarse ? kTickNs : 1)));
     return 0;
 }
 
 Result<long> sys_clock_settime(int clock, UserIn<timespec> time) {
     TRY(clock_now(clock));  // EINVAL
-    const bool is_cpu_clock =
-        clock < 0 || clock == CLOCK_PROCESS_CPUTIME_ID || clock == CLOCK_THREAD_CPUTIME_ID;
-    if (clock != CLOCK_REALTIME && !is_cpu_clock) return Error(EINVAL);
+    if (clock != CLOCK_REALTIME && !is_cpu_clock_of_id(clock)) return Error(EINVAL);
     const timespec wanted = TRY(time.read());
-    if (is_cpu_clock) return Error(EPERM);
+    if (is_cpu_clock_of_id(clock)) return Error(EPERM);
     if (!is_valid(wanted)) return Error(EINVAL);
     TRY(set_wall_clock(to_ns(wanted)));
     return 0;

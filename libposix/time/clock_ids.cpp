@@ -9,17 +9,39 @@
 namespace coracle {
 namespace {
 
-// Linux's include/linux/posix-timers_types.h: ~pid << 3 | thread << 2 | kind.
-Result<uint64_t> cpu_clock_now(int clock) {
+// ~id << 3 | thread << 2 | kind; kinds: user and system time (0), user time (1), both, exactly (2).
+Result<TimerClock> cpu_clock(int clock) {
     constexpr int kKindMask = 3, kFileDescriptor = 3, kThread = 4;
     if ((clock & kKindMask) == kFileDescriptor) return Error(EINVAL);
     const auto id = static_cast<uint32_t>(~(clock >> 3));
-    const uint32_t own = clock & kThread ? current_thread()->tid : current_process()->pid;
-    if (id != 0 && id != own) return Error(EINVAL);
-    return process_cpu_time_ns();
+    const Process& process = *current_process();
+    if (clock & kThread) {
+        const uint32_t tid = id ? id : current_thread()->tid;
+        if (!find_thread(process, tid)) return Error(EINVAL);
+        return TimerClock{TimerClock::Kind::kThreadTime, &process, tid};
+    }
+    // A process may be named by its running thread too.
+    if (id != 0 && id != process.pid && id != current_thread()->tid) return Error(EINVAL);
+    return TimerClock{TimerClock::Kind::kProcessTime, &process};
 }
 
 }  // namespace
+
+uint64_t TimerClock::now() const {
+    switch (kind) {
+        case Kind::kMonotonic:
+            return monotonic_ns();
+        case Kind::kRealtime:
+            return realtime_ns();
+        case Kind::kProcessTime:
+            return process_cpu_time_ns(*process);
+        case Kind::kThreadTime: {
+            const Thread* thread = find_thread(*process, tid);
+            return thread ? thread_cpu_time_ns(*thread) : 0;
+        }
+    }
+    return 0;
+}
 
 Result<uint64_t> clock_now(int clock) {
     switch (clock) {
@@ -33,11 +55,37 @@ Result<uint64_t> clock_now(int clock) {
         case CLOCK_TAI:
             return realtime_ns();
         case CLOCK_PROCESS_CPUTIME_ID:
+            return process_cpu_time_ns(*current_process());
         case CLOCK_THREAD_CPUTIME_ID:
-            return process_cpu_time_ns();
+            return thread_cpu_time_ns(*current_thread());
         default:
-            if (clock < 0) return cpu_clock_now(clock);
-            return Error(EINVAL);
+            if (!is_cpu_clock_of_id(clock)) return Error(EINVAL);
+            return TRY(cpu_clock(clock)).now();
+    }
+}
+
+Result<TimerClock> timer_clock(int clock) {
+    using Kind = TimerClock::Kind;
+    switch (clock) {
+        case CLOCK_MONOTONIC:
+        case CLOCK_BOOTTIME:
+            return TimerClock{Kind::kMonotonic};
+        case CLOCK_REALTIME:
+        case CLOCK_TAI:
+            return TimerClock{Kind::kRealtime};
+        case CLOCK_PROCESS_CPUTIME_ID:
+            return TimerClock{Kind::kProcessTime, current_process()};
+        case CLOCK_THREAD_CPUTIME_ID:
+            return TimerClock{Kind::kThreadTime, current_process(), current_thread()->tid};
+        case CLOCK_MONOTONIC_RAW:
+        case CLOCK_MONOTONIC_COARSE:
+        case CLOCK_REALTIME_COARSE:
+        case CLOCK_REALTIME_ALARM:
+        case CLOCK_BOOTTIME_ALARM:
+            return Error(EOPNOTSUPP);
+        default:
+            if (!is_cpu_clock_of_id(clock)) return Error(EINVAL);
+            return cpu_clock(clock);
     }
 }
 

@@ -8,7 +8,7 @@
 namespace coracle {
 
 uint64_t IntervalTimers::clock_ns(IntervalTimer which) {
-    return which == IntervalTimer::kReal ? monotonic_ns() : process_cpu_time_ns();
+    return which == IntervalTimer::kReal ? monotonic_ns() : process_cpu_time_ns(*current_process());
 }
 
 // CPU time passes no quicker than time, so the earliest moment is the one to look again.

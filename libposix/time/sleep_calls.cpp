@@ -4,6 +4,7 @@
 #include "libposix/process/process.h"
 #include "libposix/time/clock.h"
 #include "libposix/time/clock_ids.h"
+#include "libposix/time/clock_timer.h"
 #include "syscall-table/handlers.h"
 
 namespace coracle {
@@ -59,6 +60,44 @@ Result<long> sleep_until_realtime(uint64_t deadline_ns) {
     }
 }
 
+// On CPU time, which others use up meanwhile.
+Result<long> sleep_until_cpu_time(int clock_id, const TimerClock& clock, uint64_t expiry_ns,
+                                  bool is_absolute, uint64_t remain_address);
+
+Result<long> continue_cpu_sleep(RestartBlock& block) {
+    const auto clock_id = static_cast<int>(block.arguments[0]);
+    const TimerClock clock = TRY(timer_clock(clock_id));
+    return sleep_until_cpu_time(clock_id, clock, block.arguments[1], false, block.arguments[2]);
+}
+
+Result<long> sleep_until_cpu_time(int clock_id, const TimerClock& clock, uint64_t expiry_ns,
+                                  bool is_absolute, uint64_t remain_address) {
+    struct Sleep {
+        static void end(void* context) {
+            auto* sleep = static_cast<Sleep*>(context);
+            sleep->is_over = true;
+            sleep->waiters.wake_all();
+        }
+        bool is_over = false;
+        WaitQueue waiters;
+    } sleep;
+    ClockTimer timer(Sleep::end, &sleep);
+    timer.start(clock, expiry_ns);
+    const auto waited = wait_until(sleep.waiters, Deadline::never(), [&] { return sleep.is_over; });
+    timer.cancel();
+    if (waited.ok()) return 0;
+    if (is_absolute) return Error(kErestartnohand);
+
+    const uint64_t now = clock.now();
+    const UserOut<timespec> remain(remain_address);
+    if (remain) TRY(remain.write(to_timespec(expiry_ns > now ? expiry_ns - now : 0)));
+    RestartBlock& block = current_thread()->state->signals.restart_block;
+    block.arguments[0] = static_cast<uint64_t>(clock_id);
+    block.arguments[1] = expiry_ns;
+    block.arguments[2] = remain_address;
+    return block.set(continue_cpu_sleep);
+}
+
 }  // namespace
 
 Result<long> sys_nanosleep(UserIn<timespec> request, UserOut<timespec> remain) {
@@ -69,29 +108,25 @@ Result<long> sys_nanosleep(UserIn<timespec> request, UserOut<timespec> remain) {
 
 Result<long> sys_clock_nanosleep(int clock, int flags, UserIn<timespec> request,
                                  UserOut<timespec> remain) {
-    switch (clock) {
-        case CLOCK_REALTIME:
-        case CLOCK_TAI:
-        case CLOCK_MONOTONIC:
-        case CLOCK_BOOTTIME:
-            break;
-        case CLOCK_MONOTONIC_RAW:
-        case CLOCK_MONOTONIC_COARSE:
-        case CLOCK_REALTIME_COARSE:
-        case CLOCK_REALTIME_ALARM:
-        case CLOCK_BOOTTIME_ALARM:
-        case CLOCK_THREAD_CPUTIME_ID:
-            return Error(EOPNOTSUPP);
-        default:
-            // The CPU clocks stand still while their only thread sleeps.
-            TRY(clock_now(clock));
-            return Error(EOPNOTSUPP);
-    }
+    // A thread that sleeps uses no CPU time.
+    if (clock == CLOCK_THREAD_CPUTIME_ID) return Error(EOPNOTSUPP);
+    const TimerClock sleep_clock = TRY(timer_clock(clock));
     const timespec wanted = TRY(request.read());
     if (!is_valid(wanted)) return Error(EINVAL);
-    if (!(flags & TIMER_ABSTIME)) return sleep_for(wanted, remain);
-    if (clock == CLOCK_REALTIME || clock == CLOCK_TAI) return sleep_until_realtime(to_ns(wanted));
-    return sleep_until_absolute(to_ns(wanted));
+    if (sleep_clock.kind == TimerClock::Kind::kThreadTime &&
+        sleep_clock.tid == current_thread()->tid) {
+        return Error(EINVAL);
+    }
+    const uint64_t time_ns = to_ns(wanted);
+    const bool is_absolute = flags & TIMER_ABSTIME;
+    if (sleep_clock.is_cpu_time()) {
+        const uint64_t start = is_absolute ? 0 : sleep_clock.now();
+        return sleep_until_cpu_time(clock, sleep_clock, start + time_ns, is_absolute,
+                                    remain.address());
+    }
+    if (!is_absolute) return sleep_for(wanted, remain);
+    if (sleep_clock.kind == TimerClock::Kind::kRealtime) return sleep_until_realtime(time_ns);
+    return sleep_until_absolute(time_ns);
 }
 
 }  // namespace coracle

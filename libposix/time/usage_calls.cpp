@@ -14,7 +14,7 @@ Result<long> sys_times(UserOut<struct tms> times) {
     constexpr uint64_t kTickNs = 10'000'000;  // sysconf(_SC_CLK_TCK) is 100
     if (times) {
         struct tms answer = {};
-        answer.tms_utime = static_cast<clock_t>(process_cpu_time_ns() / kTickNs);
+        answer.tms_utime = static_cast<clock_t>(process_cpu_time_ns(*current_process()) / kTickNs);
         TRY(times.write(answer));
     }
     return static_cast<long>(monotonic_ns() / kTickNs);
@@ -25,7 +25,7 @@ Result<long> sys_getrusage(int who, UserOut<struct rusage> usage) {
     struct rusage answer = {};
     if (who != RUSAGE_CHILDREN) {
         constexpr uint64_t kKiBPerPage = kPageSize / 1024;
-        answer.ru_utime = to_timeval(process_cpu_time_ns());
+        answer.ru_utime = to_timeval(process_cpu_time_ns(*current_process()));
         answer.ru_maxrss = static_cast<long>(
             current_process()->address_space->peak_resident_pages() * kKiBPerPage);
     }

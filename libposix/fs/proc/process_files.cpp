@@ -75,7 +75,7 @@ Sizes sizes_of(Process& process) {
 Result<void> show_stat(TextBuffer& to, const PseudoContext& about) {
     Process& process = *about.process;
     const AddressSpace& memory = *process.address_space;
-    uint64_t ticks = process_cpu_time_ns() / kTickNs;
+    uint64_t ticks = process_cpu_time_ns(*current_process()) / kTickNs;
     const ThreadSignals& signals = current_thread()->state->signals;
     SignalSet ignored = 0, caught = 0;
     for (int signo = 1; signo <= kSignalCount; signo++) {

@@ -52,14 +52,14 @@ Result<void> show_meminfo(TextBuffer& to, const PseudoContext&) {
 constexpr uint64_t kHundredthNs = 10'000'000;
 
 Result<void> show_uptime(TextBuffer& to, const PseudoContext&) {
-    uint64_t up = monotonic_ns() / kHundredthNs, used = process_cpu_time_ns() / kHundredthNs;
+    uint64_t up = monotonic_ns() / kHundredthNs, used = process_cpu_time_ns(*current_process()) / kHundredthNs;
     uint64_t idle = up > used ? up - used : 0;
     to.print("%lu.%02lu %lu.%02lu\n", up / 100, up % 100, idle / 100, idle % 100);
     return {};
 }
 
 Result<void> show_stat(TextBuffer& to, const PseudoContext&) {
-    uint64_t up = monotonic_ns() / kHundredthNs, used = process_cpu_time_ns() / kHundredthNs;
+    uint64_t up = monotonic_ns() / kHundredthNs, used = process_cpu_time_ns(*current_process()) / kHundredthNs;
     uint64_t idle = up > used ? up - used : 0;
     to.print("cpu  %lu 0 0 %lu 0 0 0 0 0 0\ncpu0 %lu 0 0 %lu 0 0 0 0 0 0\n", used, idle, used, idle);
     uint64_t boot_time = (realtime_ns() - monotonic_ns()) / kNsPerSecond;

@@ -97,5 +97,52 @@ TEST(PendingSignals, RemoveForgetsAllOfThem) {
     EXPECT_EQ(kSigInt, taken.signo);
 }
 
+class CountingTimer final : public TimerSignal {
+  public:
+    void on_taken(SignalInfo& info) override { info.timer.overrun = ++taken; }
+    int taken = 0;
+};
+
+TEST(TimerSignal, IsQueuedAgainAndAgain) {
+    const uint64_t before = queued_signal_count();
+    {
+        PendingSignals pending;
+        CountingTimer timer;
+        EXPECT_FALSE(timer.reserve(before).ok()) << "no room";
+        ASSERT_TRUE(timer.reserve(before + 1).ok());
+        EXPECT_EQ(before + 1, queued_signal_count());
+        timer.info().signo = kSigAlrm;
+        for (int round = 1; round <= 3; round++) {
+            EXPECT_FALSE(timer.is_queued());
+            pending.add(timer);
+            EXPECT_TRUE(timer.is_queued());
+            EXPECT_EQ(signal_bit(kSigAlrm), pending.set());
+            SignalInfo info;
+            ASSERT_TRUE(pending.take(~SignalSet{0}, info));
+            EXPECT_EQ(round, info.timer.overrun);
+            EXPECT_EQ(0u, pending.set());
+        }
+        pending.add(timer);
+        pending.remove(signal_bit(kSigAlrm));
+        EXPECT_FALSE(timer.is_queued());
+    }
+    EXPECT_EQ(before, queued_signal_count());
+}
+
+TEST(TimerSignal, OneThatWaitsOutlivesItsOwner) {
+    const uint64_t before = queued_signal_count();
+    PendingSignals pending;
+    {
+        CountingTimer timer;
+        ASSERT_TRUE(timer.reserve(before + 1).ok());
+        timer.info().signo = kSigUsr1;
+        pending.add(timer);
+    }
+    SignalInfo info;
+    ASSERT_TRUE(pending.take(~SignalSet{0}, info));
+    EXPECT_EQ(kSigUsr1, info.signo);
+    EXPECT_EQ(before, queued_signal_count());
+}
+
 }  // namespace
 }  // namespace coracle
