@@ -4,6 +4,7 @@
 
 #include "kernel-min/abi/process_page.h"
 #include "kernel-min/core/layout.h"
+#include "kernel-min/sched/scheduler.h"
 #include "libposix/process/process.h"
 #include "libposix/signals/signal_delivery.h"
 #include "syscall-table/rewriter/process_code.h"
@@ -36,13 +37,15 @@ void on_syscall(TrapFrame* frame) {
     frame->rax = static_cast<uint64_t>(result);
 }
 
+static bool take_pending(uint32_t bit) {
+    return current_cpu()->pending.fetch_and(~bit, std::memory_order_relaxed) & bit;
+}
+
 // Work waits on the way out.
 void on_leave(TrapFrame* frame) {
     handle_pending_interrupts();
-    Cpu* cpu = current_cpu();
-    if (cpu->pending.fetch_and(~kPendingSignal, std::memory_order_relaxed) & kPendingSignal) {
-        deliver_signals(*frame);
-    }
+    if (take_pending(kPendingReschedule)) reschedule();
+    if (take_pending(kPendingSignal)) deliver_signals(*frame);
 }
 
 // The same for a rewritten or C call: from here on it is a call that trapped at the vDSO's

@@ -43,12 +43,12 @@ extern Constructor init_array_start[], init_array_end[];
 
 void kernel_start(uint64_t boot_word) {
     using namespace coracle;
-    boot_thread.kernel_stack_top = reinterpret_cast<uint64_t>(kernel_boot_stack_top);
     boot_cpu.current = &boot_thread;
-    boot_cpu.kernel_stack_top = boot_thread.kernel_stack_top;
+    boot_cpu.kernel_stack_top = reinterpret_cast<uint64_t>(kernel_boot_stack_top);
     for (Constructor* constructor = init_array_start; constructor < init_array_end; constructor++) {
         (*constructor)();
     }
+    boot_thread.kernel_stack_top = boot_cpu.kernel_stack_top;
     choose_syscall_entry();
     read_boot_info(boot_word);
     kernel_main();

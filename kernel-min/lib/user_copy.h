@@ -29,4 +29,8 @@ size_t clear_user_partial(uint64_t to, size_t size);
 // -ENAMETOOLONG if there is no NUL in the first `size` bytes.
 long copy_string_from_user(char* to, uint64_t from, size_t size);
 
+// Replaces an aligned word by `desired` if it holds *expected, atomically; *expected becomes what
+// it held. False: the word could not be reached.
+[[nodiscard]] bool compare_exchange_user(uint64_t word, uint32_t* expected, uint32_t desired);
+
 }  // namespace coracle

@@ -132,4 +132,20 @@ copy_string_raw:
     FIXUP .Lstring_word_load, .Lstring_fault
     FIXUP .Lstring_byte_load, .Lstring_fault
 
+// bool compare_exchange_raw(uint32_t* word, uint32_t* expected, uint32_t desired): false after a
+// fault; else *expected becomes what the word held.
+.balign 16
+.globl compare_exchange_raw
+compare_exchange_raw:
+    mov (%rsi), %eax
+.Lexchange:
+    lock cmpxchg %edx, (%rdi)
+    mov %eax, (%rsi)
+    mov $1, %eax
+    ret
+.Lexchange_fault:
+    xor %eax, %eax
+    ret
+    FIXUP .Lexchange, .Lexchange_fault
+
 .section .note.GNU-stack, "", @progbits

@@ -8,6 +8,7 @@ extern "C" {
 size_t copy_user_raw(void* to, const void* from, size_t size);
 size_t clear_user_raw(void* to, size_t size);
 long copy_string_raw(char* to, const char* from, size_t size);
+bool compare_exchange_raw(uint32_t* word, uint32_t* expected, uint32_t desired);
 
 struct Fixup {
     uint64_t instruction, continuation;
@@ -61,6 +62,11 @@ long copy_string_from_user(char* to, uint64_t from, size_t size) {
     if (length < 0) return -EFAULT;
     if (static_cast<size_t>(length) == reachable) return ends_at_limit ? -EFAULT : -ENAMETOOLONG;
     return length;
+}
+
+bool compare_exchange_user(uint64_t word, uint32_t* expected, uint32_t desired) {
+    if (!is_user_range(word, sizeof(uint32_t))) return false;
+    return compare_exchange_raw(reinterpret_cast<uint32_t*>(word), expected, desired);
 }
 
 }  // namespace coracle

@@ -13,6 +13,7 @@ struct Thread;
 constexpr uint32_t kPendingTimer = 1;    // set by the core: the one-shot timer fired
 constexpr uint32_t kPendingDevice = 2;   // set by the core: see pending_devices
 constexpr uint32_t kPendingSignal = 4;   // the current thread may have a signal to take
+constexpr uint32_t kPendingReschedule = 8;  // somebody more entitled waits for the CPU
 
 struct Cpu {
     Cpu* self;                   // offset 0
@@ -25,7 +26,7 @@ struct Cpu {
 
 inline Cpu* current_cpu() {
     Cpu* cpu;
-    asm("mov %%gs:0, %0" : "=r"(cpu));
+    asm volatile("mov %%gs:0, %0" : "=r"(cpu));
     return cpu;
 }
 

@@ -1,7 +1,5 @@
-// Sleeping with one CPU and one thread: idle until something wakes.
 
 #include "kernel-min/devices/clock_source.h"
-#include "kernel-min/sched/idle.h"
 #include "kernel-min/sched/timer_queue.h"
 #include "kernel-min/sched/wait.h"
 
@@ -9,7 +7,7 @@ namespace coracle {
 
 namespace {
 
-void wake(void* thread) { static_cast<Thread*>(thread)->woken = true; }
+void wake_thread(void* thread) { wake(*static_cast<Thread*>(thread)); }
 
 }  // namespace
 
@@ -20,7 +18,7 @@ Deadline Deadline::after(uint64_t nanoseconds) {
 
 Result<void> sleep_until_woken(Deadline deadline, Interruptible interruptible) {
     Thread* thread = current_thread();
-    Timer timer(wake, thread);
+    Timer timer(wake_thread, thread);
     if (!deadline.is_never()) timer.start(deadline.monotonic_ns);
     for (;;) {
         handle_pending_interrupts();
@@ -33,7 +31,7 @@ Result<void> sleep_until_woken(Deadline deadline, Interruptible interruptible) {
             return Error(ETIMEDOUT);
         }
         if (thread->woken) return {};
-        idle();
+        sleep_until_wake();
     }
 }
 

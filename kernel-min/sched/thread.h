@@ -1,22 +1,58 @@
-// A thread of the kernel: a kernel stack, and what the layers above hang on it.
+// A thread of the kernel: a kernel stack, what the scheduler knows about it, and what the layers
+// above hang on it. All of it is guarded by the kernel lock (sched/kernel_lock.h).
 #pragma once
 
 #include <atomic>
+#include <boost/intrusive/list_hook.hpp>
+#include <boost/intrusive/set_hook.hpp>
 #include <cstdint>
 
 #include "kernel-min/sched/cpu.h"
+#include "kernel-min/sched/vector_state.h"
 
 namespace coracle {
 
 class Process;       // libposix/process/process.h
 struct ThreadState;  // libposix/process/process.h: signals and the rest of POSIX
 
-struct Thread {
+enum class RunState : uint8_t { kRunning, kReady, kSleeping, kExited };
+
+constexpr uint32_t kFairRank = 100;  // SCHED_FIFO and SCHED_RR priority p: rank 99 - p
+
+// Where a thread stands among those that are ready (sched/run_queue.h).
+struct RunKey {
+    uint32_t rank = kFairRank;  // lower runs first, always
+    uint64_t order = 0;  // within a rank: virtual run time in TSC ticks, or order of arrival
+    bool operator<(const RunKey& other) const {
+        return rank != other.rank ? rank < other.rank : order < other.order;
+    }
+};
+
+struct ReadyHook : boost::intrusive::set_base_hook<boost::intrusive::tag<ReadyHook>> {};
+struct SiblingHook : boost::intrusive::list_base_hook<boost::intrusive::tag<SiblingHook>> {};
+struct TidHook : boost::intrusive::set_base_hook<boost::intrusive::tag<TidHook>> {};
+
+struct Thread : ReadyHook, SiblingHook, TidHook {
     Process* process = nullptr;
     ThreadState* state = nullptr;
     uint32_t tid = 0;
     uint64_t kernel_stack_top = 0;
-    std::atomic<bool> woken{false};  // see sched/wait.h
+    bool woken = false;  // see sched/wait.h
+
+    // The scheduler's.
+    RunState run_state = RunState::kRunning;
+    bool signal_noted = false;      // kPendingSignal while it does not run
+    RunKey key;
+    uint32_t weight = kNormalWeight;
+    uint64_t slice_ticks = 0;       // since it was last chosen
+    uint64_t run_ticks = 0;         // TSC ticks that it ran, up to `started_ticks`
+    uint64_t started_ticks = 0;     // the TSC when it last began to run
+    uint64_t stack_pointer = 0;     // while it does not run
+    uint64_t fs_base = 0;           // while it does not run
+    VectorState vector_state;
+    uint64_t voluntary_switches = 0, involuntary_switches = 0;
+
+    static constexpr uint32_t kNormalWeight = 1024;  // of nice 0
 };
 
 // The current thread's process. There is always one once the first program has been set up.

@@ -14,7 +14,7 @@
 #include <cstdint>
 
 #include "kernel-min/lib/result.h"
-#include "kernel-min/sched/thread.h"
+#include "kernel-min/sched/scheduler.h"
 
 namespace coracle {
 
@@ -40,7 +40,7 @@ struct WaitEntry
     explicit WaitEntry(WakeFunction wake_function) : wake(wake_function) {}
 
     static bool wake_thread(WaitEntry& entry, uint32_t) {
-        entry.thread->woken = true;
+        coracle::wake(*entry.thread);
         return true;
     }
 

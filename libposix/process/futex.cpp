@@ -44,7 +44,7 @@ Result<Key> key_of(uint64_t word) {
 void wake(Waiter& waiter) {
     waiter.is_woken = true;
     waiter.unlink();
-    waiter.thread->woken = true;
+    coracle::wake(*waiter.thread);
 }
 
 }  // namespace

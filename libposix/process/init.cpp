@@ -17,6 +17,7 @@
 #include "libposix/fs/mount.h"
 #include "libposix/process/identity.h"
 #include "libposix/process/process.h"
+#include "libposix/process/threads.h"
 #include "libposix/time/clock.h"
 #include "syscall-table/dispatch.h"
 #include "syscall-table/trace/kernel_trace.h"
@@ -57,7 +58,8 @@ Result<void> set_up_first_process() {
     thread.state = new (std::nothrow) ThreadState;
     if (!thread.process || !thread.state) return Error(ENOMEM);
     Process& process = *thread.process;
-    thread.tid = process.pid;
+    TRY(thread.vector_state.allocate());
+    add_thread(process, thread);
     process.credentials = Credentials::for_identity(configuration.uid, configuration.gid);
     process.signal_actions = TRY(make_ref<SignalActions>());
     process.descriptors = TRY(make_ref<DescriptorTable>());

@@ -2,6 +2,7 @@
 // clone(2) can share it or copy it.
 #pragma once
 
+#include <boost/intrusive/list.hpp>
 #include <cstdint>
 
 #include "kernel-min/abi/process_page.h"
@@ -19,8 +20,12 @@
 
 namespace coracle {
 
+using ThreadList =
+    boost::intrusive::list<Thread, boost::intrusive::base_hook<SiblingHook>>;
+
 class Process {
   public:
+    ThreadList threads;  // those that have not ended, the oldest first
     uint32_t pid = 1;
     uint32_t parent_pid = 0;
     uint32_t process_group = 1, session = 1;

@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "kernel-min/lib/user_ptr.h"
+#include "kernel-min/sched/scheduler.h"
 #include "libposix/process/process.h"
 #include "syscall-table/handlers.h"
 
@@ -96,7 +97,10 @@ Result<long> sys_setpriority(int which, int who, int priority) {
     return 0;
 }
 
-Result<long> sys_sched_yield() { return 0; }
+Result<long> sys_sched_yield() {
+    yield();
+    return 0;
+}
 
 Result<long> sys_sched_setparam(int pid, UserIn<struct sched_param> param) {
     if (!param) return Error(EINVAL);

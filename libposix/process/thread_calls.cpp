@@ -4,7 +4,7 @@
 #include <linux/sched.h>
 
 #include "kernel-min/lib/user_ptr.h"
-#include "libposix/process/process.h"
+#include "libposix/process/threads.h"
 #include "syscall-table/handlers.h"
 
 namespace coracle {
@@ -52,10 +52,10 @@ Result<long> sys_set_robust_list(unsigned long head, size_t length) {
 }
 
 Result<long> sys_get_robust_list(int pid, UserOut<unsigned long> head, UserOut<size_t> length) {
-    const Thread& thread = *current_thread();
-    if (pid != 0 && static_cast<uint32_t>(pid) != thread.tid) return Error(ESRCH);
+    const Thread* thread = TRY(find_own_thread(pid));
+    const unsigned long list = thread->state->robust_list;
     TRY(length.write(kRobustListHeadSize));
-    TRY(head.write(thread.state->robust_list));
+    TRY(head.write(list));
     return 0;
 }
 

@@ -3,7 +3,7 @@
 #include <climits>
 
 #include "kernel-min/lib/user_ptr.h"
-#include "libposix/process/process.h"
+#include "libposix/process/threads.h"
 #include "libposix/signals/signal_delivery.h"
 #include "syscall-table/handlers.h"
 
@@ -28,10 +28,9 @@ Result<long> send_to_process(int signo, const SignalInfo& info) {
 }
 
 Result<long> send_to_thread(int tid, int signo, const SignalInfo& info) {
-    Thread& thread = *current_thread();
-    if (static_cast<uint32_t>(tid) != thread.tid) return Error(ESRCH);
+    Thread* thread = TRY(find_own_thread(tid));
     if (signo != 0 && !is_valid_signal(signo)) return Error(EINVAL);
-    if (signo != 0) TRY(send_signal_to_thread(thread, info));
+    if (signo != 0) TRY(send_signal_to_thread(*thread, info));
     return 0;
 }
 

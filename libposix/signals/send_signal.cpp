@@ -14,8 +14,12 @@ SignalSet pending_signals(const Thread& thread) {
 void notify(Thread& thread) {
     const ThreadSignals& signals = thread.state->signals;
     if (!(pending_signals(thread) & (~signals.blocked | signals.awaited))) return;
-    if (&thread == current_thread()) current_cpu()->pending |= kPendingSignal;
-    thread.woken = true;
+    if (&thread == current_thread()) {
+        current_cpu()->pending |= kPendingSignal;
+    } else {
+        thread.signal_noted = true;
+    }
+    wake(thread);
 }
 
 // A stop and a continue cancel each other while they wait; a continue ends a stop at once.
@@ -28,7 +32,7 @@ void cancel_opposites(Thread& thread, int signo) {
     thread.state->signals.pending.remove(opposites);
     if (signo == kSigCont && thread.state->signals.is_stopped) {
         thread.state->signals.is_stopped = false;
-        thread.woken = true;
+        wake(thread);
     }
 }
 
@@ -36,6 +40,22 @@ void cancel_opposites(Thread& thread, int signo) {
 bool is_dropped(const Thread& thread, int signo) {
     const bool is_blocked = thread.state->signals.blocked & signal_bit(signo);
     return !is_blocked && is_ignored(signo, (*thread.process->signal_actions)[signo].handler);
+}
+
+// Who takes a signal of the whole process: the current thread, or else the oldest, of those that
+// do not block it.
+Thread& choose_thread(Process& process, int signo) {
+    const SignalSet bit = signal_bit(signo);
+    const auto wants = [bit](const Thread& thread) {
+        const ThreadSignals& signals = thread.state->signals;
+        return (bit & (~signals.blocked | signals.awaited)) != 0;
+    };
+    Thread& current = *current_thread();
+    if (current.process == &process && wants(current)) return current;
+    for (Thread& thread : process.threads) {
+        if (wants(thread)) return thread;
+    }
+    return process.threads.front();
 }
 
 Result<void> send(Thread& thread, PendingSignals& pending, const SignalInfo& info) {
@@ -73,10 +93,7 @@ void force(const SignalInfo& info) {
 }  // namespace
 
 Result<void> send_signal(Process& process, const SignalInfo& info) {
-    // The one thread of the process takes it.
-    Thread& thread = *current_thread();
-    ASSERT(thread.process == &process);
-    return send(thread, process.pending_signals, info);
+    return send(choose_thread(process, info.signo), process.pending_signals, info);
 }
 
 Result<void> send_signal_to_thread(Thread& thread, const SignalInfo& info) {

@@ -1,0 +1,45 @@
+// Which thread runs. Kernel code is never preempted: it runs until it sleeps (sched/wait.h) or
+// leaves. Application code is preempted when its slice ends or somebody more entitled wakes.
+//
+// Fair threads share by virtual run time, weighted by nice; real-time threads (rank below
+// kFairRank) run before them. There is no tick: the timer runs while somebody waits for the CPU.
+#pragma once
+
+#include <cstdint>
+
+#include "kernel-min/lib/result.h"
+#include "kernel-min/sched/thread.h"
+#include "kernel-min/sched/trap_frame.h"
+
+namespace coracle {
+
+// Ends the thread's sleep, or keeps it from falling asleep if it was about to.
+void wake(Thread& thread);
+
+// Sleeps until wake(). Used by sched/wait.h alone.
+void sleep_until_wake();
+
+// sched_yield(2): lets others of the same rank run first.
+void yield();
+
+// Lets a more entitled thread run. Called on the way out when kPendingReschedule was set.
+void reschedule();
+
+// Makes a thread whose first instructions in the application `frame` describes, and that inherits
+// the current thread's vector registers and entitlement. It does not run before start_thread().
+// ENOMEM.
+Result<Thread*> create_thread(const TrapFrame& frame, uint64_t fs_base);
+void start_thread(Thread& thread);
+// Frees one that was never started.
+void discard_thread(Thread* thread);
+
+// The current thread never runs again; its stack and `Thread` are freed.
+[[noreturn]] void end_current_thread();
+
+// Changes how a thread, perhaps a running or ready one, is entitled.
+void set_entitlement(Thread& thread, uint32_t rank, uint32_t weight);
+
+// TSC ticks that the thread has run until now.
+uint64_t run_ticks(const Thread& thread);
+
+}  // namespace coracle

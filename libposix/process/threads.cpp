@@ -1,0 +1,73 @@
+#include "libposix/process/threads.h"
+
+#include <boost/intrusive/set.hpp>
+
+#include "kernel-min/lib/user_ptr.h"
+#include "kernel-min/sched/scheduler.h"
+#include "libposix/process/futex.h"
+
+namespace coracle {
+namespace {
+
+struct TidOf {
+    using type = uint32_t;
+    uint32_t operator()(const Thread& thread) const { return thread.tid; }
+};
+boost::intrusive::set<Thread, boost::intrusive::base_hook<TidHook>,
+                      boost::intrusive::key_of_value<TidOf>>
+    threads_by_tid;
+uint32_t next_tid = 1;
+
+// The number after the last one given, as on Linux.
+uint32_t allocate_tid() {
+    constexpr uint32_t kFirstReused = 300;  // RESERVED_PIDS
+    for (;;) {
+        if (next_tid >= kMaxTid) next_tid = kFirstReused;
+        const uint32_t tid = next_tid++;
+        if (!find_thread(tid)) return tid;
+    }
+}
+
+// CLONE_CHILD_CLEARTID: what pthread_join(3) waits for.
+void clear_child_tid(uint64_t word) {
+    if (word == 0) return;
+    if (!UserOut<uint32_t>(word).write(0).ok()) return;
+    (void)futex_wake(word, 1, kFutexMatchAny);
+}
+
+}  // namespace
+
+void add_thread(Process& process, Thread& thread) {
+    thread.process = &process;
+    thread.tid = allocate_tid();
+    if (process.threads.empty()) process.pid = thread.tid;
+    threads_by_tid.insert(thread);
+    process.threads.push_back(thread);
+}
+
+Thread* find_thread(uint32_t tid) {
+    auto found = threads_by_tid.find(tid);
+    return found == threads_by_tid.end() ? nullptr : &*found;
+}
+
+Result<Thread*> find_own_thread(int tid) {
+    if (tid == 0) return current_thread();
+    Thread* thread = find_thread(static_cast<uint32_t>(tid));
+    if (!thread || thread->process != current_process()) return Error(ESRCH);
+    return thread;
+}
+
+void exit_thread(int status) {
+    Thread& thread = *current_thread();
+    Process& process = *thread.process;
+    release_robust_mutexes();
+    if (process.threads.size() == 1) exit_process(static_cast<uint32_t>(status & 0xff) << 8);
+    clear_child_tid(thread.state->clear_child_tid);
+    process.threads.erase(process.threads.iterator_to(thread));
+    threads_by_tid.erase(threads_by_tid.iterator_to(thread));
+    delete thread.state;
+    thread.state = nullptr;
+    end_current_thread();
+}
+
+}  // namespace coracle

@@ -1,0 +1,28 @@
+// The threads of processes: their numbers, and their end.
+#pragma once
+
+#include <cstdint>
+
+#include "kernel-min/lib/result.h"
+#include "libposix/process/process.h"
+
+namespace coracle {
+
+// Linux's /proc/sys/kernel/threads-max would depend on memory; pid_max is its limit on numbers.
+constexpr uint32_t kMaxTid = 4'194'304;
+
+// Gives the thread its number and enters it: the first number of a process is its pid.
+void add_thread(Process& process, Thread& thread);
+
+// Null if there is no such thread.
+Thread* find_thread(uint32_t tid);
+// The same in one process; 0 is the current thread. ESRCH.
+Result<Thread*> find_own_thread(int tid);
+
+// Ends the current thread as exit(2) does; the last one ends the process.
+[[noreturn]] void exit_thread(int status);
+
+// set_robust_list(2): marks the mutexes that the current thread held as orphaned.
+void release_robust_mutexes();
+
+}  // namespace coracle
