@@ -155,6 +155,7 @@ int run_command(const RunOptions& options) {
     relay_settings.terminal = plan_terminal(options.terminal);
     relay_settings.config = make_config(options, request, image.own_libc, relay_settings.terminal);
     relay_settings.trace_file = options.trace_file;
+    relay_settings.stop_timeout = std::chrono::seconds(options.stop_timeout);
     if (options.accelerator == AcceleratorChoice::kKvm) {
         relay_settings.boot_limit = std::chrono::seconds(60);
     }

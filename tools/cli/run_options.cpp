@@ -97,6 +97,8 @@ void add_run_options(CLI::App& app, RunArguments& arguments) {
     app.add_option("--rootfs", arguments.rootfs, "A folder to be the whole root file system");
     app.add_option("--hostname", arguments.hostname, "The guest's name (default coracle)");
     app.add_option("-u,--user", arguments.user, "UID[:GID] of the program (default 0:0)");
+    app.add_option("--stop-timeout", arguments.stop_timeout,
+                   "Seconds from SIGTERM until the VM is killed (default 10; -1: never)");
     app.add_flag("-i,--interactive", arguments.interactive,
                  "Accepted for Docker's sake: standard input is always the program's");
     app.add_flag("-t,--tty", arguments.terminal,
@@ -223,6 +225,7 @@ RunOptions understand(const RunArguments& arguments, const std::vector<std::stri
         reject("--hostname: give 1 to 64 characters");
     }
     if (!arguments.user.empty()) parse_user(arguments.user, options.identity);
+    options.stop_timeout = arguments.stop_timeout;
     options.terminal = arguments.terminal;
     options.trace = !arguments.trace.empty();
     if (arguments.trace != "-") options.trace_file = arguments.trace;

@@ -28,6 +28,7 @@ struct RunOptions {
     std::vector<Volume> volumes;
     std::string rootfs;
     GuestIdentity identity;
+    int stop_timeout = 10;  // Seconds; negative: none.
     bool terminal = false;
     bool trace = false;
     std::string trace_file;
@@ -46,6 +47,7 @@ struct RunArguments {
     std::string memory, folder = "/", rootfs, hostname = "coracle", user, trace, libc = "builtin";
     std::string accelerator = "auto", machine = "microvm", gdb;
     std::string network = "user", mac, gateway, capture_file;
+    int stop_timeout = 10;
     std::vector<std::string> environment, environment_files, volumes;
     std::vector<std::string> ports, addresses, name_servers;
     bool interactive = false, terminal = false, remove = false, dry_run = false, verbose = false;

@@ -226,6 +226,11 @@ int main() {
     if (fault == "exit-early") return (42 << 1) | 1;
     if (fault == "garbage") write_all(kChannelFd, std::string(64, '\xff'));
     if (fault == "version") send_u32(FrameType::kHello, channel::kVersion + 1);
+    if (fault == "wedged") {
+        send_u32(FrameType::kHello, channel::kVersion);
+        send_u32(FrameType::kStdinCredit, 4096);
+        send(FrameType::kStdoutData, "ready\n");
+    }
     if (fault == "vanish") {
         send_u32(FrameType::kHello, channel::kVersion);
         return 1;

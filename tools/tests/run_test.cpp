@@ -51,11 +51,11 @@ class HostRun {
 
     // On a terminal; `input` and `output` are its other side.
     struct OnTerminal {};
-    HostRun(OnTerminal, std::vector<std::string> words) {
+    HostRun(OnTerminal, std::vector<std::string> words, const std::string& fault = "") {
         int side = -1;
         winsize size{33, 101, 0, 0};
         if (openpty(&output, &side, nullptr, nullptr, &size) != 0) abort();
-        start(std::move(words), "", [side] { login_tty(side); });
+        start(std::move(words), fault, [side] { login_tty(side); });
         terminal = side;
         input = dup(output);
         errors = -1;
@@ -248,15 +248,81 @@ TEST(RunSignals, AreForwarded) {
     }
 }
 
-TEST(RunSignals, TheThirdEndsAProgramThatDoesNotReact) {
-    HostRun run({"sh", "-c", "trap '' INT; echo ready; while :; do sleep 0.05; done"});
+// Sends what a user who means it would; the machine must be gone with Docker's status.
+void interrupt_thrice(HostRun& run) {
     ASSERT_TRUE(run.wait_for("ready\n"));
     for (int i = 0; i < 3; ++i) {
         kill(run.pid, SIGINT);
         std::this_thread::sleep_for(std::chrono::milliseconds(100));
     }
-    EXPECT_EQ(run.finish(), 128 + SIGINT);
-    EXPECT_THAT(run.err, HasSubstr("coracle: "));
+    EXPECT_EQ(run.finish(), 128 + SIGKILL);
+    EXPECT_EQ(run.err, "coracle: the program did not end at the third signal; it was killed\n");
+}
+
+TEST(RunSignals, TheThirdKillsAProgramThatIgnoresThem) {
+    HostRun run({"sh", "-c", "trap '' INT; echo ready; while :; do sleep 0.05; done"});
+    interrupt_thrice(run);
+}
+
+TEST(RunSignals, TheThirdKillsAProgramThatAnswersThemButGoesOn) {
+    HostRun run({"sh", "-c", "trap 'echo no' INT; echo ready; while :; do sleep 0.05; done"});
+    interrupt_thrice(run);
+}
+
+TEST(RunSignals, TheThirdKillsAWedgedMachine) {
+    HostRun run({"true"}, "wedged");
+    interrupt_thrice(run);
+}
+
+TEST(RunSignals, SigtermKillsAfterTheStopTimeout) {
+    struct Case {
+        std::vector<std::string> words;
+        std::string fault;
+    };
+    for (const Case& each : {
+             Case{{"sh", "-c", "trap '' TERM; echo ready; sleep 50"}, ""},
+             Case{{"sh", "-c", "trap '' TERM; echo ready; yes"}, ""},
+             Case{{"true"}, "wedged"},
+         }) {
+        std::vector<std::string> words = {"--stop-timeout", "1"};
+        words.insert(words.end(), each.words.begin(), each.words.end());
+        HostRun run(words, each.fault);
+        ASSERT_TRUE(run.wait_for("ready\n"));
+        auto start = std::chrono::steady_clock::now();
+        kill(run.pid, SIGTERM);
+        EXPECT_EQ(run.finish(), 128 + SIGKILL);
+        EXPECT_GE(std::chrono::steady_clock::now() - start, std::chrono::seconds(1));
+        EXPECT_EQ(run.err,
+                  "coracle: the program did not end within 1 seconds of SIGTERM; it was killed\n");
+    }
+}
+
+TEST(RunSignals, AProgramThatEndsInTimeKeepsItsStatus) {
+    HostRun run({"--stop-timeout", "5", "sh", "-c",
+                 "trap 'sleep 1; echo late; exit 6' TERM; echo ready; "
+                 "while :; do sleep 0.05; done"});
+    ASSERT_TRUE(run.wait_for("ready\n"));
+    kill(run.pid, SIGTERM);
+    EXPECT_EQ(run.finish(), 6);
+    EXPECT_EQ(run.out, "ready\nlate\n");
+}
+
+TEST(RunSignals, EndARunWhoseOutputNobodyReads) {
+    HostRun run({"sh", "-c", "echo ready; head -c 150000 /dev/zero"});
+    ASSERT_TRUE(run.wait_for("ready\n"));
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));  // Now only the rest is awaited.
+    kill(run.pid, SIGTERM);
+    EXPECT_EQ(run.status(), 0);
+}
+
+TEST(RunSignals, ThatThisProcessIgnoresAreNotForwarded) {
+    signal(SIGHUP, SIG_IGN);
+    HostRun run({"sh", "-c", "echo ready; read x; exit 5"});
+    signal(SIGHUP, SIG_DFL);
+    ASSERT_TRUE(run.wait_for("ready\n"));
+    kill(run.pid, SIGHUP);
+    std::this_thread::sleep_for(std::chrono::milliseconds(300));
+    EXPECT_EQ(run.finish("line\n"), 5);
 }
 
 TEST(RunTerminal, IsRawAndHasTheHostsSize) {
@@ -277,6 +343,17 @@ TEST(RunTerminal, ControlCReachesTheProgramAndItsModeIsRestored) {
     ASSERT_TRUE(run.wait_for("ready"));
     run.type("\x03");
     EXPECT_EQ(run.status(), 128 + SIGINT);
+    termios mode;
+    ASSERT_EQ(tcgetattr(run.terminal, &mode), 0);
+    EXPECT_NE(mode.c_lflag & ICANON, 0u);
+}
+
+TEST(RunTerminal, ControlCTypedThriceKillsAWedgedMachine) {
+    HostRun run(HostRun::OnTerminal{}, {"true"}, "wedged");
+    ASSERT_TRUE(run.wait_for("ready"));
+    run.type("\x03\x03\x03");
+    EXPECT_EQ(run.status(), 128 + SIGKILL);
+    EXPECT_TRUE(run.wait_for("does not react to Ctrl-C"));
     termios mode;
     ASSERT_EQ(tcgetattr(run.terminal, &mode), 0);
     EXPECT_NE(mode.c_lflag & ICANON, 0u);

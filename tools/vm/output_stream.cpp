@@ -81,14 +81,6 @@ size_t OutputStream::write_some() {
     return total;
 }
 
-void OutputStream::drain() {
-    while (wants_write()) {
-        pollfd ready{poll_fd(), POLLOUT, 0};
-        poll(&ready, 1, -1);
-        write_some();
-    }
-}
-
 void OutputStream::mark_broken() {
     broken_ = true;
     buffer_.clear();

@@ -20,8 +20,6 @@ class OutputStream {
     void queue(std::string_view bytes);
     // Writes what fits now. Returns the count of bytes that left the queue.
     size_t write_some();
-    // Waits until all is written or the stream breaks.
-    void drain();
 
     bool wants_write() const { return !broken_ && pending() > 0; }
     size_t pending() const { return buffer_.size() - offset_; }

@@ -25,14 +25,24 @@ constexpr int kRelayedSignals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SI
 // A kernel that keeps to its output credit never comes near this.
 constexpr size_t kOutputLimit = 8 * 1024 * 1024;
 constexpr std::chrono::milliseconds kPowerOffLimit{1000};
-constexpr std::chrono::seconds kInterruptWindow{2};
-constexpr int kInterruptsToKill = 3;
+constexpr char kControlC = 3;
+constexpr int kKilledStatus = 128 + SIGKILL;
 
+// Without those that this process ignores, as under nohup: a blocked signal would arrive all the
+// same.
 sigset_t relayed_signals() {
     sigset_t set;
     sigemptyset(&set);
-    for (int signal : kRelayedSignals) sigaddset(&set, signal);
+    for (int signal : kRelayedSignals) {
+        struct sigaction action;
+        sigaction(signal, nullptr, &action);
+        if (action.sa_handler != SIG_IGN) sigaddset(&set, signal);
+    }
     return set;
+}
+
+bool should_end_the_program(int signal) {
+    return signal == SIGINT || signal == SIGTERM || signal == SIGQUIT || signal == SIGHUP;
 }
 
 }  // namespace
@@ -104,25 +114,13 @@ void Relay::wait_for_events() {
     }
     size_t trace = watch(trace_->wants_write() ? trace_->poll_fd() : -1, POLLOUT);
 
-    int timeout_ms = -1;
-    if (state_ == State::kBooting && settings_.boot_limit.count() > 0) {
-        auto left = std::chrono::duration_cast<std::chrono::milliseconds>(
-            start_ + settings_.boot_limit - Clock::now());
-        timeout_ms = static_cast<int>(std::max<int64_t>(left.count(), 0));
-    }
-    int ready = poll(polled.data(), polled.size(), timeout_ms);
+    int ready = poll(polled.data(), polled.size(), next_timeout_ms());
     if (ready < 0 && errno != EINTR) {
         throw CommandError(kExitOwnFailure, fmt::format("poll: {}", strerror(errno)));
     }
-    if (ready == 0 && state_ == State::kBooting) {
-        say("the guest kernel said nothing within {} seconds of its start; it was stopped",
-            settings_.boot_limit.count());
-        killed_ = true;
-        vm_.kill();
-        state_ = State::kGone;
-        return;
-    }
-    if (ready <= 0) return;
+    // Whatever else is ready: a program that prints without end must not put this off.
+    check_deadlines();
+    if (ready <= 0 || state_ == State::kGone) return;
 
     if (polled[signals].revents) read_signals();
     if (polled[channel].revents & POLLOUT) write_channel();
@@ -140,6 +138,39 @@ void Relay::wait_for_events() {
         read_channel();  // What it said last.
         if (state_ != State::kExited) state_ = State::kGone;
     }
+}
+
+int Relay::next_timeout_ms() const {
+    std::optional<Clock::time_point> next = stop_deadline_;
+    if (state_ == State::kBooting && settings_.boot_limit.count() > 0) {
+        next = start_ + settings_.boot_limit;
+    }
+    if (!next) return -1;
+    // Rounded up: poll() must not return just before the deadline, again and again.
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(*next - Clock::now());
+    return static_cast<int>(std::max<int64_t>(left.count(), 0));
+}
+
+void Relay::check_deadlines() {
+    auto now = Clock::now();
+    if (state_ == State::kBooting) {
+        if (settings_.boot_limit.count() == 0 || now < start_ + settings_.boot_limit) return;
+        say("the guest kernel said nothing within {} seconds of its start; it was stopped",
+            settings_.boot_limit.count());
+        give_up(exit_status_);
+    } else if (stop_deadline_ && now >= *stop_deadline_) {
+        say("the program did not end within {} seconds of SIGTERM; it was killed",
+            settings_.stop_timeout.count());
+        give_up(kKilledStatus);
+    }
+}
+
+// The machine is stopped; `exit_status` is this process's.
+void Relay::give_up(int exit_status) {
+    killed_ = true;
+    exit_status_ = exit_status;
+    vm_.kill();
+    state_ = State::kGone;
 }
 
 bool Relay::outputs_are_full() const {
@@ -167,7 +198,7 @@ void Relay::read_channel() {
 }
 
 void Relay::handle(const Frame& frame) {
-    unanswered_interrupts_ = 0;
+    typed_.forget();
     switch (frame.type) {
         case FrameType::kHello:
             answer_hello(frame_u32(frame));
@@ -234,12 +265,23 @@ void Relay::read_stdin() {
     if (size < 0 && (errno == EINTR || errno == EAGAIN)) return;
     if (size > 0) {
         stdin_credit_ -= static_cast<uint64_t>(size);
+        if (settings_.terminal.raw) note_typed_interrupts({buffer, static_cast<size_t>(size)});
         append_frame(to_guest_, FrameType::kStdinData, {buffer, static_cast<size_t>(size)});
     } else {
         stdin_open_ = false;
         append_frame(to_guest_, FrameType::kStdinEnd, {});
     }
     write_channel();
+}
+
+// In raw mode Ctrl-C is a byte like any other, which the guest's kernel answers at once: with the
+// echo, or with credit. Three without an answer mean that it is stuck.
+void Relay::note_typed_interrupts(std::string_view typed) {
+    for (char byte : typed) {
+        if (byte != kControlC || !typed_.grows()) continue;
+        say("the virtual machine does not react to Ctrl-C; it was killed");
+        give_up(kKilledStatus);
+    }
 }
 
 void Relay::write_output(int descriptor) {
@@ -284,18 +326,14 @@ void Relay::read_signals() {
 }
 
 void Relay::forward_signal(int signal) {
-    auto now = Clock::now();
-    if (now - last_interrupt_ > kInterruptWindow) unanswered_interrupts_ = 0;
-    last_interrupt_ = now;
-    ++unanswered_interrupts_;
     // Before the program runs there is nobody to ask.
-    if (!greeted_ || unanswered_interrupts_ >= kInterruptsToKill) {
-        if (greeted_) say("the program does not react to signals; stopped");
-        killed_ = true;
-        exit_status_ = 128 + signal;
-        vm_.kill();
-        state_ = State::kGone;
-        return;
+    if (!greeted_) return give_up(128 + signal);
+    if (should_end_the_program(signal) && signalled_.grows()) {
+        say("the program did not end at the third signal; it was killed");
+        return give_up(kKilledStatus);
+    }
+    if (signal == SIGTERM && settings_.stop_timeout.count() >= 0 && !stop_deadline_) {
+        stop_deadline_ = Clock::now() + settings_.stop_timeout;
     }
     append_frame_u32(to_guest_, FrameType::kSignal, static_cast<uint32_t>(signal));
     write_channel();
@@ -320,9 +358,25 @@ void Relay::read_text(int fd, std::string& line) {
     }
 }
 
+// Waits until all that the program wrote has left, or a signal says that nobody wants it.
+void Relay::drain_outputs() {
+    for (;;) {
+        std::vector<pollfd> polled = {{signals_.get(), POLLIN, 0}};
+        for (OutputStream* stream : {&outputs_[0], &outputs_[1], &*trace_}) {
+            stream->write_some();
+            if (stream->wants_write()) polled.push_back({stream->poll_fd(), POLLOUT, 0});
+        }
+        if (polled.size() == 1 || killed_) return;
+        poll(polled.data(), polled.size(), -1);
+        signalfd_siginfo info;
+        while (read(signals_.get(), &info, sizeof(info)) == sizeof(info)) {
+            if (should_end_the_program(static_cast<int>(info.ssi_signo))) return;
+        }
+    }
+}
+
 int Relay::finish() {
-    for (OutputStream& output : outputs_) output.drain();
-    trace_->drain();
+    drain_outputs();
     if (wait_status_) say_verbose("the program ended with wait status {:#x}", *wait_status_);
     std::optional<int> status = vm_.wait(kPowerOffLimit);
     if (!status) {

@@ -8,6 +8,7 @@
 
 #include "tools/support/unique_fd.h"
 #include "tools/vm/frame.h"
+#include "tools/vm/impatience.h"
 #include "tools/vm/output_stream.h"
 #include "tools/vm/terminal.h"
 #include "tools/vm/virtual_machine.h"
@@ -19,6 +20,8 @@ struct RelaySettings {
     TerminalPlan terminal;
     std::string trace_file;               // Where kTrace goes; empty: standard error.
     std::chrono::seconds boot_limit{20};  // 0: none.
+    // How long the program may go on after SIGTERM, as `docker stop` lets it; negative: for ever.
+    std::chrono::seconds stop_timeout{10};
 };
 
 // Blocks the signals that the relay takes by descriptor, and ignores SIGPIPE. To be called before
@@ -40,6 +43,7 @@ class Relay {
     void read_channel();
     void write_channel();
     void read_stdin();
+    void note_typed_interrupts(std::string_view typed);
     void read_signals();
     void read_text(int fd, std::string& line);
     void handle(const Frame& frame);
@@ -48,7 +52,11 @@ class Relay {
     void check_broken(int descriptor);
     void send_window_size();
     void forward_signal(int signal);
+    int next_timeout_ms() const;
+    void check_deadlines();
+    void give_up(int exit_status);
     bool outputs_are_full() const;
+    void drain_outputs();
     int finish();
 
     VirtualMachine& vm_;
@@ -64,16 +72,16 @@ class Relay {
     UniqueFd signals_;
     uint64_t stdin_credit_ = 0;
     bool stdin_open_ = true;
-    OutputStream outputs_[2];  // Descriptors 1 and 2.
+    OutputStream outputs_[2];          // Descriptors 1 and 2.
     uint32_t uncredited_[2] = {0, 0};  // Bytes written whose credit has not gone back.
     bool told_broken_[2] = {false, false};
     UniqueFd trace_fd_;
     std::optional<OutputStream> trace_;
     std::string serial_line_, error_line_;
 
-    // Interrupts since the guest last said anything; the third within two seconds ends it.
-    int unanswered_interrupts_ = 0;
-    Clock::time_point last_interrupt_{};
+    // Of signals that should end the program, and of Ctrl-C typed while the guest says nothing.
+    Impatience signalled_, typed_;
+    std::optional<Clock::time_point> stop_deadline_;  // Set by SIGTERM.
     bool killed_ = false;
 };
 

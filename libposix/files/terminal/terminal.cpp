@@ -68,10 +68,9 @@ void Terminal::take_pending() {
     size_t taken = discipline_.receive({pending_, pending_size_});
     pending_size_ -= taken;
     memmove(pending_, pending_ + taken, pending_size_);
-    credit_due_ += taken;
-    if (credit_due_ >= kPendingSize / 2) {
-        auto credit = static_cast<uint32_t>(credit_due_);
-        credit_due_ = 0;
+    if (taken > 0) {
+        // At once, however little: to the host program it is also the answer to Ctrl-C.
+        auto credit = static_cast<uint32_t>(taken);
         host_channel::send(FrameType::kStdinCredit,
                            {reinterpret_cast<const char*>(&credit), sizeof(credit)});
     }

@@ -76,7 +76,6 @@ class Terminal final : public LineDiscipline::Driver {
     // What the line discipline had no room for; the credit that the host has is the rest of it.
     char pending_[kPendingSize];
     size_t pending_size_ = 0;
-    size_t credit_due_ = 0;
 };
 
 }  // namespace coracle
