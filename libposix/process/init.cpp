@@ -59,6 +59,7 @@ Result<void> set_up_first_process() {
     if (!thread.process || !thread.state) return Error(ENOMEM);
     Process& process = *thread.process;
     TRY(thread.vector_state.allocate());
+    thread.started_ticks = read_tsc();  // what came before is nobody's CPU time
     add_thread(process, thread);
     process.credentials = Credentials::for_identity(configuration.uid, configuration.gid);
     process.signal_actions = TRY(make_ref<SignalActions>());

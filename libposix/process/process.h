@@ -8,6 +8,7 @@
 #include "kernel-min/abi/process_page.h"
 #include "kernel-min/lib/ref_ptr.h"
 #include "kernel-min/sched/thread.h"
+#include "kernel-min/sched/wait.h"
 #include "libposix/files/descriptor_table.h"     // DescriptorTable
 #include "libposix/files/file_system_context.h"  // FileSystemContext: root, cwd, umask
 #include "libposix/memory/address_space.h"       // AddressSpace
@@ -15,6 +16,7 @@
 #include "libposix/process/resource_limits.h"    // ResourceLimits
 #include "libposix/process/scheduling.h"         // Scheduling
 #include "libposix/signals/signal_state.h"       // SignalActions, ThreadSignals
+#include "libposix/time/cpu_time.h"              // CpuUsage
 #include "libposix/time/interval_timers.h"       // IntervalTimers
 #include "libposix/time/posix_timers.h"          // PosixTimers
 
@@ -35,6 +37,8 @@ class Process {
     RefPtr<FileSystemContext> file_system;
     RefPtr<SignalActions> signal_actions;
     PendingSignals pending_signals;  // for the process as a whole
+    WaitQueue signal_arrivals;       // woken when a signal comes for it or one of its threads
+    bool is_stopped = false;         // by SIGSTOP, until SIGCONT or SIGKILL
     Credentials credentials;
     ResourceLimits limits;
     IntervalTimers interval_timers{*this};
@@ -50,6 +54,7 @@ class Process {
     uint64_t auxv_start = 0, auxv_end = 0;
     uint64_t start_code = 0, end_code = 0, start_data = 0, end_data = 0, start_stack = 0;
     uint64_t start_time_ns = 0;  // monotonic
+    CpuUsage ended_threads;      // of threads that have ended, together
     abi::ProcessPage* page = nullptr;  // the kernel's view of [vvar]; the address space owns it
     uint64_t vdso_syscall = 0;         // address of `syscall; ret` in [vdso]
     bool dumpable = true;
@@ -78,12 +83,6 @@ struct ThreadState {
     uint64_t timer_slack_ns = kDefaultTimerSlackNs;
     MemoryPolicy memory_policy;
 };
-
-// The process's thread with that id; null if there is none.
-inline Thread* find_thread(const Process& process, uint32_t tid) {
-    Thread* thread = current_thread();
-    return thread->process == &process && thread->tid == tid ? thread : nullptr;
-}
 
 // Ends the whole process with a wait status as wait(2) encodes it; the VM powers off with the
 // first process.

@@ -5,6 +5,7 @@
 #include "kernel-min/lib/user_ptr.h"
 #include "kernel-min/sched/scheduler.h"
 #include "libposix/process/futex.h"
+#include "libposix/signals/signal_delivery.h"
 
 namespace coracle {
 namespace {
@@ -65,6 +66,8 @@ void exit_thread(int status) {
     clear_child_tid(thread.state->clear_child_tid);
     process.threads.erase(process.threads.iterator_to(thread));
     threads_by_tid.erase(threads_by_tid.iterator_to(thread));
+    hand_over_signals(thread);
+    process.ended_threads.add(thread);
     delete thread.state;
     thread.state = nullptr;
     end_current_thread();

@@ -37,7 +37,9 @@ Result<long> sys_rt_sigaction(int signo, UserIn<SignalAction> action,
         // POSIX: a pending signal that becomes ignored is forgotten, blocked or not.
         if (is_ignored(signo, wanted.handler)) {
             thread.process->pending_signals.remove(signal_bit(signo));
-            thread.state->signals.pending.remove(signal_bit(signo));
+            for (Thread& other : thread.process->threads) {
+                other.state->signals.pending.remove(signal_bit(signo));
+            }
         }
     }
     if (old_action) TRY(old_action.write(previous));
@@ -71,9 +73,7 @@ Result<long> sys_rt_sigprocmask(int how, UserIn<SignalSet> set, UserOut<SignalSe
 Result<long> sys_rt_sigpending(UserOut<SignalSet> set, size_t set_size) {
     if (set_size > sizeof(SignalSet)) return Error(EINVAL);
     const Thread& thread = *current_thread();
-    const ThreadSignals& signals = thread.state->signals;
-    const SignalSet pending =
-        (signals.pending.set() | thread.process->pending_signals.set()) & signals.blocked;
+    const SignalSet pending = pending_signals(thread) & thread.state->signals.blocked;
     if (!copy_to_user(set.address(), &pending, set_size)) return Error(EFAULT);
     return 0;
 }

@@ -57,20 +57,27 @@ void finish_call_without_handler(TrapFrame& frame) {
     frame.vector = kTrapInterrupt;  // done once
 }
 
-// Stops until SIGCONT or SIGKILL comes, which only the host can send. A terminal's stop signals
-// do nothing to a process group without a parent in its session, as ours is (POSIX: orphaned).
+// Sleeps while the process is stopped. SIGKILL ends that for all of its threads.
+void stay_stopped() {
+    const Thread& thread = *current_thread();
+    Process& process = *thread.process;
+    if (!process.is_stopped) return;
+    WaitQueue nobody;  // who continues the process wakes its threads
+    (void)wait_until(
+        nobody, Deadline::never(),
+        [&] {
+            if (pending_signals(thread) & signal_bit(kSigKill)) continue_process(process);
+            return !process.is_stopped;
+        },
+        Interruptible::kNo);
+}
+
+// A terminal's stop signals do nothing to a process group without a parent in its session, as ours
+// is (POSIX: orphaned).
 void stop(int signo) {
     if (signo != kSigStop) return;
-    Thread& thread = *current_thread();
-    ThreadSignals& signals = thread.state->signals;
-    signals.is_stopped = true;
-    for (;;) {
-        thread.woken = false;
-        const SignalSet pending = signals.pending.set() | thread.process->pending_signals.set();
-        if (pending & signal_bit(kSigKill)) signals.is_stopped = false;
-        if (!signals.is_stopped) return;
-        (void)sleep_until_woken(Deadline::never(), Interruptible::kNo);
-    }
+    stop_process(*current_process());
+    stay_stopped();
 }
 
 // No core file is ever written, so the status never has the core flag, as on a Linux whose
@@ -80,16 +87,9 @@ void stop(int signo) {
     exit_process(static_cast<uint32_t>(info.signo));
 }
 
-bool take_signal(SignalInfo& info) {
-    Thread& thread = *current_thread();
-    ThreadSignals& signals = thread.state->signals;
-    return signals.pending.take(~signals.blocked, info) ||
-           thread.process->pending_signals.take(~signals.blocked, info);
-}
-
 // Takes signals until one has a handler to run; false when there is none left.
 bool take_signal_with_handler(const TrapFrame& frame, SignalInfo& info, SignalAction& action) {
-    while (take_signal(info)) {
+    while (take_pending_signal(~current_thread()->state->signals.blocked, info)) {
         trace_signal(info);
         SignalAction& current = (*current_process()->signal_actions)[info.signo];
         action = current;
@@ -163,6 +163,7 @@ void deliver_signals(TrapFrame& frame) {
     check_instruction_pointer(frame);
 
     do {
+        stay_stopped();
         SignalInfo info;
         SignalAction action;
         while (take_signal_with_handler(frame, info, action)) enter_handler(frame, info, action);

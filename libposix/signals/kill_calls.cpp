@@ -1,5 +1,5 @@
-// kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo. There is one process with one thread:
-// everybody else is ESRCH.
+// kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo. There is one process: everybody else is
+// ESRCH.
 #include <climits>
 
 #include "kernel-min/lib/user_ptr.h"
@@ -20,10 +20,10 @@ SignalInfo info_from_self(int signo, int code) {
     return info;
 }
 
-// Signal 0 asks whether the target exists.
-Result<long> send_to_process(int signo, const SignalInfo& info) {
+// Signal 0 asks whether the target exists. The first choice is the thread that was named.
+Result<long> send_to_process(int signo, const SignalInfo& info, Thread* first_choice = nullptr) {
     if (signo != 0 && !is_valid_signal(signo)) return Error(EINVAL);
-    if (signo != 0) TRY(send_signal(*current_process(), info));
+    if (signo != 0) TRY(send_signal(*current_process(), info, first_choice));
     return 0;
 }
 
@@ -34,11 +34,11 @@ Result<long> send_to_thread(int tid, int signo, const SignalInfo& info) {
     return 0;
 }
 
-// What a program sends must not look like the kernel's or kill(2)'s, unless it goes to itself.
+// What a program sends must not look like the kernel's or kill(2)'s, unless it goes to the sender.
 Result<SignalInfo> read_info(UserIn<SignalInfo> user_info, int signo, int target) {
     SignalInfo info = TRY(user_info.read());
     info.signo = signo;
-    const bool is_self = static_cast<uint32_t>(target) == current_process()->pid;
+    const bool is_self = static_cast<uint32_t>(target) == current_thread()->tid;
     if ((info.code >= 0 || info.code == kSiTkill) && !is_self) return Error(EPERM);
     return info;
 }
@@ -48,11 +48,13 @@ Result<SignalInfo> read_info(UserIn<SignalInfo> user_info, int signo, int target
 Result<long> sys_kill(int pid, int signo) {
     const Process& process = *current_process();
     const int own_group = static_cast<int>(process.process_group);
-    const bool is_target = pid == 0 || (pid > 0 && static_cast<uint32_t>(pid) == process.pid) ||
-                           (pid < -1 && pid != INT_MIN && -pid == own_group);
+    const SignalInfo info = info_from_self(signo, kSiUser);
+    // A thread's number stands for its process, too.
+    if (pid > 0) return send_to_process(signo, info, TRY(find_own_thread(pid)));
     // -1: everybody but the caller, and there is nobody else.
+    const bool is_target = pid == 0 || (pid < -1 && pid != INT_MIN && -pid == own_group);
     if (!is_target) return Error(ESRCH);
-    return send_to_process(signo, info_from_self(signo, kSiUser));
+    return send_to_process(signo, info);
 }
 
 Result<long> sys_tkill(int tid, int signo) {
@@ -68,8 +70,8 @@ Result<long> sys_tgkill(int tgid, int tid, int signo) {
 
 Result<long> sys_rt_sigqueueinfo(int pid, int signo, UserIn<SignalInfo> user_info) {
     const SignalInfo info = TRY(read_info(user_info, signo, pid));
-    if (static_cast<uint32_t>(pid) != current_process()->pid) return Error(ESRCH);
-    return send_to_process(signo, info);
+    if (pid <= 0) return Error(ESRCH);
+    return send_to_process(signo, info, TRY(find_own_thread(pid)));
 }
 
 Result<long> sys_rt_tgsigqueueinfo(int tgid, int tid, int signo, UserIn<SignalInfo> user_info) {

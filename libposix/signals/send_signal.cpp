@@ -1,4 +1,3 @@
-#include "kernel-min/lib/panic.h"
 #include "libposix/process/process.h"
 #include "libposix/signals/default_action.h"
 #include "libposix/signals/signal_delivery.h"
@@ -6,66 +5,67 @@
 namespace coracle {
 namespace {
 
-SignalSet pending_signals(const Thread& thread) {
-    return thread.state->signals.pending.set() | thread.process->pending_signals.set();
+// What the thread would take now.
+SignalSet welcome_signals(const ThreadSignals& signals) {
+    return ~signals.blocked | signals.awaited;
 }
 
-// Tells the thread that it may have something to take.
+// Makes the thread look for signals: at the end of its sleep, or on its way out.
 void notify(Thread& thread) {
-    const ThreadSignals& signals = thread.state->signals;
-    if (!(pending_signals(thread) & (~signals.blocked | signals.awaited))) return;
     if (&thread == current_thread()) {
-        current_cpu()->pending |= kPendingSignal;
+        current_cpu()->pending.fetch_or(kPendingSignal, std::memory_order_relaxed);
     } else {
         thread.signal_noted = true;
     }
     wake(thread);
 }
 
+// Linux's complete_signal(): the first choice, or any other thread that does not block it, rather
+// one that has nothing to take yet. Null: nobody, so that it waits for the first who unblocks it.
+Thread* choose_thread(Process& process, Thread& first_choice, SignalSet signal) {
+    const auto wants = [signal](const Thread& thread) {
+        return (welcome_signals(thread.state->signals) & signal) != 0;
+    };
+    if (wants(first_choice)) return &first_choice;
+    Thread* busy = nullptr;
+    for (Thread& thread : process.threads) {
+        if (!wants(thread)) continue;
+        if (!thread.signal_noted) return &thread;
+        busy = &thread;
+    }
+    return busy;
+}
+
 // A stop and a continue cancel each other while they wait; a continue ends a stop at once.
-void cancel_opposites(Thread& thread, int signo) {
+void cancel_opposites(Process& process, int signo) {
     SignalSet opposites = 0;
     if (signo == kSigCont) opposites = kStopSignals;
     if (default_action(signo) == DefaultAction::kStop) opposites = signal_bit(kSigCont);
     if (!opposites) return;
-    thread.process->pending_signals.remove(opposites);
-    thread.state->signals.pending.remove(opposites);
-    if (signo == kSigCont && thread.state->signals.is_stopped) {
-        thread.state->signals.is_stopped = false;
-        wake(thread);
-    }
+    process.pending_signals.remove(opposites);
+    for (Thread& thread : process.threads) thread.state->signals.pending.remove(opposites);
+    if (signo == kSigCont) continue_process(process);
 }
 
-// Whether a signal that is sent now leaves no trace.
-bool is_dropped(const Thread& thread, int signo) {
+// Whether the signal is to be queued; else it is ignored and leaves no trace.
+bool prepare(const Thread& thread, int signo) {
+    cancel_opposites(*thread.process, signo);
     const bool is_blocked = thread.state->signals.blocked & signal_bit(signo);
-    return !is_blocked && is_ignored(signo, (*thread.process->signal_actions)[signo].handler);
+    return is_blocked || !is_ignored(signo, (*thread.process->signal_actions)[signo].handler);
 }
 
-// Who takes a signal of the whole process: the current thread, or else the oldest, of those that
-// do not block it.
-Thread& choose_thread(Process& process, int signo) {
-    const SignalSet bit = signal_bit(signo);
-    const auto wants = [bit](const Thread& thread) {
-        const ThreadSignals& signals = thread.state->signals;
-        return (bit & (~signals.blocked | signals.awaited)) != 0;
-    };
-    Thread& current = *current_thread();
-    if (current.process == &process && wants(current)) return current;
-    for (Thread& thread : process.threads) {
-        if (wants(thread)) return thread;
-    }
-    return process.threads.front();
+void announce_to_process(Process& process, Thread& first_choice, int signo) {
+    process.signal_arrivals.wake_all();
+    if (Thread* thread = choose_thread(process, first_choice, signal_bit(signo))) notify(*thread);
 }
 
-Result<void> send(Thread& thread, PendingSignals& pending, const SignalInfo& info) {
-    cancel_opposites(thread, info.signo);
-    const Process& process = *thread.process;
-    if (is_dropped(thread, info.signo)) return {};
-    const uint64_t limit = process.limits.soft(Resource::kPendingSignals);
-    if (pending.add(info, limit) == PendingSignals::AddOutcome::kQueueFull) return Error(EAGAIN);
-    notify(thread);
-    return {};
+void announce_to_thread(Thread& thread, int signo) {
+    thread.process->signal_arrivals.wake_all();
+    if (welcome_signals(thread.state->signals) & signal_bit(signo)) notify(thread);
+}
+
+uint64_t queue_limit(const Process& process) {
+    return process.limits.soft(Resource::kPendingSignals);
 }
 
 SignalInfo kernel_signal(int signo) {
@@ -90,28 +90,60 @@ void force(const SignalInfo& info) {
     notify(thread);
 }
 
+// Tells others of the process's signals among `signals` that `thread` will not take after all.
+void retarget(const Thread& thread, SignalSet signals) {
+    Process& process = *thread.process;
+    signals &= process.pending_signals.set();
+    for (Thread& other : process.threads) {
+        if (!signals) return;
+        const SignalSet taken = signals & welcome_signals(other.state->signals);
+        if (&other == &thread || !taken) continue;
+        signals &= ~taken;
+        notify(other);
+    }
+}
+
 }  // namespace
 
-Result<void> send_signal(Process& process, const SignalInfo& info) {
-    return send(choose_thread(process, info.signo), process.pending_signals, info);
+Result<void> send_signal(Process& process, const SignalInfo& info, Thread* first_choice) {
+    if (process.threads.empty()) return {};  // it has ended
+    Thread& first = first_choice ? *first_choice : process.threads.front();
+    if (!prepare(first, info.signo)) return {};
+    if (process.pending_signals.add(info, queue_limit(process)) ==
+        PendingSignals::AddOutcome::kQueueFull) {
+        return Error(EAGAIN);
+    }
+    announce_to_process(process, first, info.signo);
+    return {};
 }
 
 Result<void> send_signal_to_thread(Thread& thread, const SignalInfo& info) {
-    return send(thread, thread.state->signals.pending, info);
+    if (!prepare(thread, info.signo)) return {};
+    if (thread.state->signals.pending.add(info, queue_limit(*thread.process)) ==
+        PendingSignals::AddOutcome::kQueueFull) {
+        return Error(EAGAIN);
+    }
+    announce_to_thread(thread, info.signo);
+    return {};
 }
 
-bool send_timer_signal(Process& process, uint32_t tid, TimerSignal& signal) {
-    Thread* thread = tid ? find_thread(process, tid) : current_thread();
+bool send_timer_signal(Process& process, Thread* thread, TimerSignal& signal) {
+    if (process.threads.empty()) return false;
+    Thread& first = thread ? *thread : process.threads.front();
     const int signo = signal.info().signo;
-    if (!thread || is_dropped(*thread, signo)) return false;
-    cancel_opposites(*thread, signo);
-    (tid ? thread->state->signals.pending : process.pending_signals).add(signal);
-    notify(*thread);
+    if (!prepare(first, signo)) return false;
+    if (thread) {
+        thread->state->signals.pending.add(signal);
+        announce_to_thread(*thread, signo);
+    } else {
+        process.pending_signals.add(signal);
+        announce_to_process(process, first, signo);
+    }
     return true;
 }
 
-void send_kernel_signal(Process& process, int signo) {
-    (void)send_signal(process, kernel_signal(signo));
+void send_kernel_signal(Process& process, int signo, Thread* first_choice) {
+    (void)send_signal(process, kernel_signal(signo), first_choice);
 }
 
 void send_kernel_signal_to_thread(Thread& thread, int signo) {
@@ -133,16 +165,53 @@ void force_signal_fault(int signo, int code, uint64_t address) {
 
 void force_signal(int signo) { force(kernel_signal(signo)); }
 
+SignalSet pending_signals(const Thread& thread) {
+    return thread.state->signals.pending.set() | thread.process->pending_signals.set();
+}
+
+bool take_pending_signal(SignalSet wanted, SignalInfo& info) {
+    Thread& thread = *current_thread();
+    return thread.state->signals.pending.take(wanted, info) ||
+           thread.process->pending_signals.take(wanted, info);
+}
+
 bool signal_is_pending() {
     const Thread& thread = *current_thread();
-    const ThreadSignals& signals = thread.state->signals;
-    return pending_signals(thread) & (~signals.blocked | signals.awaited);
+    return (pending_signals(thread) & welcome_signals(thread.state->signals)) != 0 ||
+           thread.process->is_stopped;
 }
 
 void set_blocked_signals(SignalSet blocked) {
     Thread& thread = *current_thread();
-    thread.state->signals.blocked = blocked & ~kUnblockableSignals;
-    notify(thread);
+    ThreadSignals& signals = thread.state->signals;
+    blocked &= ~kUnblockableSignals;
+    const SignalSet newly_blocked = blocked & ~signals.blocked;
+    signals.blocked = blocked;
+    if (pending_signals(thread) & ~blocked) notify(thread);
+    retarget(thread, newly_blocked);
+}
+
+void set_awaited_signals(SignalSet awaited) {
+    Thread& thread = *current_thread();
+    ThreadSignals& signals = thread.state->signals;
+    const SignalSet no_longer = signals.awaited & ~awaited & signals.blocked;
+    signals.awaited = awaited;
+    retarget(thread, no_longer);
+}
+
+void hand_over_signals(const Thread& ending) {
+    retarget(ending, ~ending.state->signals.blocked);
+}
+
+void stop_process(Process& process) {
+    process.is_stopped = true;
+    for (Thread& thread : process.threads) notify(thread);
+}
+
+void continue_process(Process& process) {
+    if (!process.is_stopped) return;
+    process.is_stopped = false;
+    for (Thread& thread : process.threads) wake(thread);
 }
 
 }  // namespace coracle

@@ -14,18 +14,19 @@ namespace coracle {
 
 // --- Sending. No permission check: that is the system call's matter. Signal numbers are valid.
 
-// Makes a signal pending for the process and wakes a thread that can take it. EAGAIN: see
+// Makes a signal pending for the process and wakes a thread that can take it: the first choice
+// (by default the oldest thread) or, if that one blocks it, another. EAGAIN: see
 // PendingSignals::add. A signal that is ignored and not blocked is dropped.
-Result<void> send_signal(Process& process, const SignalInfo& info);
+Result<void> send_signal(Process& process, const SignalInfo& info, Thread* first_choice = nullptr);
 Result<void> send_signal_to_thread(Thread& thread, const SignalInfo& info);
 
-// What a timer (tid 0: of the process; else of that thread) sends. False: it is ignored, or the
-// thread has gone. Precondition: it is not queued.
-bool send_timer_signal(Process& process, uint32_t tid, TimerSignal& signal);
+// What a timer sends to the process or, if one is given, to a thread. False: it is ignored.
+// Precondition: it is not queued.
+bool send_timer_signal(Process& process, Thread* thread, TimerSignal& signal);
 
 // From the kernel itself (si_code SI_KERNEL): what the host, the terminal or a timer sends to a
 // whole process. Never fails.
-void send_kernel_signal(Process& process, int signo);
+void send_kernel_signal(Process& process, int signo, Thread* first_choice = nullptr);
 // To a thread for what it did (SIGPIPE, SIGXFSZ): with si_code SI_USER, as if it had sent it to
 // itself, as on Linux. Never fails.
 void send_kernel_signal_to_thread(Thread& thread, int signo);
@@ -37,6 +38,12 @@ void force_signal_fault(int signo, int code, uint64_t address);
 void force_signal(int signo);
 
 // --- Taking.
+
+// What waits for the thread and its process, blocked or not.
+SignalSet pending_signals(const Thread& thread);
+// Takes one of `wanted` for the current thread: sigtimedwait(2), signalfd(2), whose readers wait in
+// Process::signal_arrivals. False if there is none.
+bool take_pending_signal(SignalSet wanted, SignalInfo& info);
 
 // Called with the application's registers, as they are about to be restored, when kPendingSignal
 // is set or a call answers one of the kErestart codes. Runs default actions (it may not return),
@@ -70,5 +77,14 @@ uint64_t application_stack_pointer();
 
 // Sets the current thread's mask (never blocking SIGKILL and SIGSTOP).
 void set_blocked_signals(SignalSet blocked);
+// While the current thread sleeps, these wake it although they are blocked: sigtimedwait(2).
+void set_awaited_signals(SignalSet awaited);
+// The thread, no longer among its process's, ends: others take what it was to take.
+void hand_over_signals(const Thread& ending);
+
+// --- Stopping (SIGSTOP and its kind): the threads stop on their way to the application.
+
+void stop_process(Process& process);
+void continue_process(Process& process);
 
 }  // namespace coracle

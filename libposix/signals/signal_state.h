@@ -33,7 +33,6 @@ struct ThreadSignals {
     bool restore_saved = false;
     // rt_sigtimedwait(2) waits for these although they are blocked.
     SignalSet awaited = 0;
-    bool is_stopped = false;  // by SIGSTOP, until SIGCONT or SIGKILL
 
     PendingSignals pending;
     AlternateStack alternate_stack;

@@ -15,12 +15,6 @@ Result<void> wait_for_signal(Deadline deadline) {
     return wait_until(nobody, deadline, [] { return signal_is_pending(); });
 }
 
-bool take_awaited(SignalSet awaited, SignalInfo& info) {
-    Thread& thread = *current_thread();
-    return thread.state->signals.pending.take(awaited, info) ||
-           thread.process->pending_signals.take(awaited, info);
-}
-
 }  // namespace
 
 Result<long> sys_pause() {
@@ -47,15 +41,13 @@ Result<long> sys_rt_sigtimedwait(UserIn<SignalSet> set, UserOut<SignalInfo> info
         deadline = Deadline::after(to_ns(time));
     }
 
-    ThreadSignals& signals = current_thread()->state->signals;
     SignalInfo taken;
-    if (!take_awaited(awaited, taken)) {
-        signals.awaited = awaited;
+    if (!take_pending_signal(awaited, taken)) {
+        set_awaited_signals(awaited);
         const auto waited = wait_for_signal(deadline);
-        signals.awaited = 0;
-        if (!take_awaited(awaited, taken)) {
-            return Error(waited.error_code() == ETIMEDOUT ? EAGAIN : EINTR);
-        }
+        const bool is_there = take_pending_signal(awaited, taken);
+        set_awaited_signals(0);
+        if (!is_there) return Error(waited.error_code() == ETIMEDOUT ? EAGAIN : EINTR);
     }
     if (info) TRY(info.write(taken));
     return taken.signo;

@@ -2,7 +2,7 @@
 
 #include <time.h>
 
-#include "libposix/process/process.h"
+#include "libposix/process/threads.h"
 #include "libposix/time/clock.h"
 #include "libposix/time/cpu_time.h"
 
@@ -16,9 +16,9 @@ Result<TimerClock> cpu_clock(int clock) {
     const auto id = static_cast<uint32_t>(~(clock >> 3));
     const Process& process = *current_process();
     if (clock & kThread) {
-        const uint32_t tid = id ? id : current_thread()->tid;
-        if (!find_thread(process, tid)) return Error(EINVAL);
-        return TimerClock{TimerClock::Kind::kThreadTime, &process, tid};
+        auto thread = find_own_thread(static_cast<int>(id));
+        if (!thread) return Error(EINVAL);
+        return TimerClock{TimerClock::Kind::kThreadTime, &process, thread.value()->tid};
     }
     // A process may be named by its running thread too.
     if (id != 0 && id != process.pid && id != current_thread()->tid) return Error(EINVAL);
@@ -36,8 +36,8 @@ uint64_t TimerClock::now() const {
         case Kind::kProcessTime:
             return process_cpu_time_ns(*process);
         case Kind::kThreadTime: {
-            const Thread* thread = find_thread(*process, tid);
-            return thread ? thread_cpu_time_ns(*thread) : 0;
+            const Thread* thread = find_thread(tid);
+            return thread && thread->process == process ? thread_cpu_time_ns(*thread) : 0;
         }
     }
     return 0;

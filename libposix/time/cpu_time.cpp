@@ -1,18 +1,29 @@
 #include "libposix/time/cpu_time.h"
 
 #include "kernel-min/devices/clock_source.h"
-#include "kernel-min/sched/idle.h"
+#include "kernel-min/sched/scheduler.h"
 #include "libposix/process/process.h"
 
 namespace coracle {
 
-uint64_t thread_cpu_time_ns(const Thread& thread) { return process_cpu_time_ns(*thread.process); }
+void CpuUsage::add(const Thread& thread) {
+    run_ticks += coracle::run_ticks(thread);
+    voluntary_switches += thread.voluntary_switches;
+    involuntary_switches += thread.involuntary_switches;
+}
 
-// All the time that the CPU did not idle: there is one thread.
-uint64_t process_cpu_time_ns(const Process& process) {
-    const uint64_t alive = monotonic_ns() - process.start_time_ns;
-    const uint64_t idle = tsc_to_ns(idle_tsc_ticks());
-    return alive > idle ? alive - idle : 0;
+uint64_t CpuUsage::time_ns() const { return tsc_to_ns(run_ticks); }
+
+CpuUsage cpu_usage(const Thread& thread) {
+    CpuUsage usage;
+    usage.add(thread);
+    return usage;
+}
+
+CpuUsage cpu_usage(const Process& process) {
+    CpuUsage usage = process.ended_threads;
+    for (const Thread& thread : process.threads) usage.add(thread);
+    return usage;
 }
 
 }  // namespace coracle

@@ -1,38 +1,36 @@
 #include "libposix/time/interval_timers.h"
 
+#include <algorithm>
+
 #include "libposix/process/process.h"
 #include "libposix/signals/signal_delivery.h"
 #include "libposix/time/clock.h"
-#include "libposix/time/cpu_time.h"
 
 namespace coracle {
 
-uint64_t IntervalTimers::clock_ns(IntervalTimer which) {
-    return which == IntervalTimer::kReal ? monotonic_ns() : process_cpu_time_ns(*current_process());
-}
-
-// CPU time passes no quicker than time, so the earliest moment is the one to look again.
-void IntervalTimers::arm(Slot& slot) {
-    const uint64_t now = clock_ns(slot.which);
-    const uint64_t rest = slot.expiry_ns > now ? slot.expiry_ns - now : 0;
-    const uint64_t moment = monotonic_ns();
-    slot.timer.start(rest > UINT64_MAX - moment ? UINT64_MAX : moment + rest);
+TimerClock IntervalTimers::clock(IntervalTimer which) const {
+    if (which == IntervalTimer::kReal) return {};
+    return {TimerClock::Kind::kProcessTime, &process_};
 }
 
 void IntervalTimers::expire(void* context) {
     Slot& slot = *static_cast<Slot*>(context);
-    const uint64_t now = clock_ns(slot.which);
-    if (now < slot.expiry_ns) return arm(slot);
-
+    IntervalTimers& timers = *slot.owner;
+    const TimerClock clock = timers.clock(slot.which);
     constexpr int kSignals[kIntervalTimerCount] = {kSigAlrm, kSigVtalrm, kSigProf};
-    send_kernel_signal(slot.owner->process_, kSignals[static_cast<unsigned>(slot.which)]);
+    // A profiler wants to see who uses the time.
+    Thread* running = current_thread();
+    const bool is_for_running = clock.is_cpu_time() && running->process == &timers.process_;
+    send_kernel_signal(timers.process_, kSignals[static_cast<unsigned>(slot.which)],
+                       is_for_running ? running : nullptr);
     if (slot.interval_ns == 0) {
         slot.expiry_ns = 0;
         return;
     }
     // Expirations that nobody could see are one.
-    slot.expiry_ns += ((now - slot.expiry_ns) / slot.interval_ns + 1) * slot.interval_ns;
-    arm(slot);
+    const uint64_t late = clock.now() - slot.expiry_ns;
+    slot.expiry_ns += (late / slot.interval_ns + 1) * slot.interval_ns;
+    slot.timer.start(clock, slot.expiry_ns);
 }
 
 IntervalTimers::Setting IntervalTimers::get(IntervalTimer which) const {
@@ -41,9 +39,9 @@ IntervalTimers::Setting IntervalTimers::get(IntervalTimer which) const {
     setting.interval_ns = timer.interval_ns;
     if (timer.expiry_ns == 0) return setting;
     // One that is due but has not fired is not to look as if it were off.
-    const uint64_t now = clock_ns(which);
-    setting.value_ns =
-        timer.expiry_ns > now + kNsPerMicrosecond ? timer.expiry_ns - now : kNsPerMicrosecond;
+    const uint64_t now = clock(which).now();
+    const uint64_t rest = timer.expiry_ns > now ? timer.expiry_ns - now : 0;
+    setting.value_ns = std::max(rest, kNsPerMicrosecond);
     return setting;
 }
 
@@ -53,8 +51,8 @@ void IntervalTimers::set(IntervalTimer which, Setting setting) {
     timer.interval_ns = setting.interval_ns;
     timer.expiry_ns = 0;
     if (setting.value_ns == 0) return;
-    timer.expiry_ns = clock_ns(which) + setting.value_ns;
-    arm(timer);
+    timer.expiry_ns = clock(which).now() + setting.value_ns;
+    timer.timer.start(clock(which), timer.expiry_ns);
 }
 
 }  // namespace coracle

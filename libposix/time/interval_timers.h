@@ -3,7 +3,7 @@
 
 #include <cstdint>
 
-#include "kernel-min/sched/timer_queue.h"
+#include "libposix/time/clock_timer.h"
 
 namespace coracle {
 
@@ -31,14 +31,13 @@ class IntervalTimers {
             : owner(owner_in), which(which_in), timer(expire, this) {}
         IntervalTimers* owner;
         IntervalTimer which;
-        Timer timer;
+        ClockTimer timer;
         uint64_t expiry_ns = 0;  // on this timer's clock
         uint64_t interval_ns = 0;
     };
 
     static void expire(void* slot);
-    static uint64_t clock_ns(IntervalTimer which);
-    static void arm(Slot& slot);
+    TimerClock clock(IntervalTimer which) const;
     Slot& slot(IntervalTimer which) { return slots_[static_cast<unsigned>(which)]; }
     const Slot& slot(IntervalTimer which) const { return slots_[static_cast<unsigned>(which)]; }
 

@@ -2,7 +2,7 @@
 #include <signal.h>
 
 #include "kernel-min/lib/user_ptr.h"
-#include "libposix/process/process.h"
+#include "libposix/process/threads.h"
 #include "libposix/time/clock.h"
 #include "libposix/time/clock_ids.h"
 #include "syscall-table/handlers.h"
@@ -28,7 +28,7 @@ Result<TimerNotice> to_notice(const SignalEvent& event) {
             return notice;
         case SIGEV_SIGNAL | SIGEV_THREAD_ID:
             notice.tid = static_cast<uint32_t>(event.tid);
-            if (!find_thread(*current_process(), notice.tid)) return Error(EINVAL);
+            if (!notice.tid || !find_own_thread(event.tid)) return Error(EINVAL);
             break;
         case SIGEV_SIGNAL:
         case SIGEV_THREAD:

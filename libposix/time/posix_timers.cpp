@@ -3,7 +3,7 @@
 #include <climits>
 #include <new>
 
-#include "libposix/process/process.h"
+#include "libposix/process/threads.h"
 #include "libposix/signals/signal_delivery.h"
 
 namespace coracle {
@@ -81,10 +81,12 @@ void PosixTimer::send() {
     info().code = kSiTimer;
     info().timer.id = id_;
     info().timer.value = notice_.value.value_or(static_cast<uint64_t>(id_));
-    if (send_timer_signal(process_, notice_.tid, *this)) {
+    Thread* thread = notice_.tid ? find_thread(notice_.tid) : nullptr;
+    const bool has_gone = notice_.tid && (!thread || thread->process != &process_);
+    if (!has_gone && send_timer_signal(process_, thread, *this)) {
         goes_on_when_taken_ = interval_ns_ != 0;
     } else if (interval_ns_) {
-        // Ignored, so that nobody will take it. That may change.
+        // Nobody will take it. That may change, if it is only ignored.
         forward();
         timer_.start(clock_, expiry_ns_);
     }

@@ -25,9 +25,14 @@ Result<long> sys_getrusage(int who, UserOut<struct rusage> usage) {
     struct rusage answer = {};
     if (who != RUSAGE_CHILDREN) {
         constexpr uint64_t kKiBPerPage = kPageSize / 1024;
-        answer.ru_utime = to_timeval(process_cpu_time_ns(*current_process()));
+        const Thread& thread = *current_thread();
+        const Process& process = *thread.process;
+        const CpuUsage used = who == RUSAGE_THREAD ? cpu_usage(thread) : cpu_usage(process);
+        answer.ru_utime = to_timeval(used.time_ns());
+        answer.ru_nvcsw = static_cast<long>(used.voluntary_switches);
+        answer.ru_nivcsw = static_cast<long>(used.involuntary_switches);
         answer.ru_maxrss = static_cast<long>(
-            current_process()->address_space->peak_resident_pages() * kKiBPerPage);
+            process.address_space->peak_resident_pages() * kKiBPerPage);
     }
     TRY(usage.write(answer));
     return 0;

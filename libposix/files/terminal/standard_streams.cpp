@@ -135,13 +135,14 @@ Result<RefPtr<File>> make_stream(int descriptor) {
     return inode->open(path, descriptor == 0 ? O_RDONLY : O_WRONLY);
 }
 
+Process* first_process;  // lives as long as the VM
+
 // Signals that the host's user sends (docker kill, Ctrl-C where nobody reads keys).
 void receive_signal(std::span<const char> piece, uint32_t) {
     uint32_t signo;
     if (piece.size() != sizeof(signo)) return;
     memcpy(&signo, piece.data(), sizeof(signo));
-    Process* process = current_thread()->process;
-    if (process && is_valid_signal(signo)) send_kernel_signal(*process, signo);
+    if (is_valid_signal(signo)) send_kernel_signal(*first_process, signo);
 }
 
 }  // namespace
@@ -149,6 +150,7 @@ void receive_signal(std::span<const char> piece, uint32_t) {
 Result<void> open_standard_streams(Process& process, const BootConfig& config) {
     TRY(register_char_device("tty", 0666, 5, 0, open_controlling_terminal));
     TRY(register_char_device("console", 0600, 5, 1, open_terminal));
+    first_process = &process;
     host_channel::set_receiver(channel::FrameType::kSignal, receive_signal);
     HostOutput::start();
     if (!config.is_terminal[0]) HostInput::instance().start();
