@@ -17,17 +17,6 @@ using Last = PathWalker::Last;
 
 const Credentials& credentials() { return current_process()->credentials; }
 
-// The end of every call that makes a name: it must not be there. A slash behind the name of
-// something that is not to be a directory is ENOENT.
-Result<void> check_new_name(PathWalker& walker, bool makes_directory) {
-    if (walker.last_kind() != Last::kName) return Error(EEXIST);
-    Result<Path> found = walker.look_up_last();
-    if (found.ok()) return Error(EEXIST);
-    if (found.error_code() != ENOENT) return found.error();
-    if (walker.has_trailing_slash() && !makes_directory) return Error(ENOENT);
-    return {};
-}
-
 Result<long> make_node(int dirfd, UserIn<char> path, NewInode what) {
     PathArgument argument;
     TRY(argument.read(path, dirfd));

@@ -132,6 +132,15 @@ Result<RefPtr<File>> open_file(const WalkContext& context, std::string_view name
     return open_existing(path, how, context.credentials);
 }
 
+Result<void> check_new_name(PathWalker& walker, bool makes_directory) {
+    if (walker.last_kind() != PathWalker::Last::kName) return Error(EEXIST);
+    Result<Path> found = walker.look_up_last();
+    if (found.ok()) return Error(EEXIST);
+    if (found.error_code() != ENOENT) return found.error();
+    if (walker.has_trailing_slash() && !makes_directory) return Error(ENOENT);
+    return {};
+}
+
 Result<Path> create_last(const PathWalker& walker, const Credentials& who, NewInode what) {
     const Path& parent = walker.directory();
     Inode& directory = parent.inode();

@@ -23,6 +23,10 @@ Result<RefPtr<File>> open_file(const WalkContext& context, std::string_view name
 // Drops what open(2) ignores. EINVAL.
 Result<void> validate_open(OpenHow& how);
 
+// What comes before create_last(): the name must not be there (EEXIST). A slash behind the name of
+// something that is not to be a directory is ENOENT.
+Result<void> check_new_name(PathWalker& walker, bool makes_directory);
+
 // Makes the name where `walker` stopped: EROFS, EACCES, and the file system's errors. The owner is
 // the caller, the group too unless the directory hands on its own (S_ISGID).
 Result<Path> create_last(const PathWalker& walker, const Credentials& credentials, NewInode what);

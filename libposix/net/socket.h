@@ -36,10 +36,11 @@ class SocketWait {
     explicit SocketWait(uint64_t timeout_ns) : timeout_ns_(timeout_ns) {}
 
     bool may_sleep() const { return timeout_ns_ != 0; }
-    // EAGAIN: it may not sleep, or the time is over. kErestartsys or, under a timeout, EINTR.
+    // Precondition: the predicate does not hold. EAGAIN: it may not sleep, or the time is over.
+    // kErestartsys or, under a timeout, EINTR.
     template <typename Predicate>
     Result<void> until(WaitQueue& queue, Predicate predicate) {
-        if (!may_sleep()) return predicate() ? Result<void>() : Error(EAGAIN);
+        if (!may_sleep()) return Error(EAGAIN);
         Result<void> waited = wait_until(queue, deadline(), predicate);
         if (waited.ok()) return waited;
         return Error(translate(waited.error_code()));

@@ -15,6 +15,7 @@
 #include "kernel-min/memory/kernel_map.h"
 #include "libposix/files/terminal/standard_streams.h"
 #include "libposix/fs/mount.h"
+#include "libposix/net/socket.h"
 #include "libposix/process/identity.h"
 #include "libposix/process/process.h"
 #include "libposix/process/threads.h"
@@ -103,6 +104,8 @@ Result<BootConfig> read_configuration() {
     init_clock_source();
     virtio::discover_devices(boot_info.command_line);
     host_channel::start();
+
+    register_unix_sockets();
 
     auto configured = read_configuration();
     if (!configured) give_up("no usable configuration: name a program with program=PATH");
