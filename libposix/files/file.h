@@ -19,11 +19,16 @@
 
 namespace coracle {
 
+class EpollItem;
 class Process;
 class Socket;
+class TextBuffer;
 
 // The kernel's value; the C library says 0 for 64-bit programs.
 constexpr uint32_t kOpenLargeFile = 0100000;
+
+// What file_as() tells apart.
+enum class FileKind : uint8_t { kOther, kEpoll, kEventFd, kTimerFd, kSignalFd, kInotify };
 
 class File : public RefCounted<File> {
   public:
@@ -40,6 +45,7 @@ class File : public RefCounted<File> {
     bool is_writable() const { return can_write_; }
     bool is_path_only() const { return (flags & O_PATH) != 0; }
     bool is_nonblocking() const { return (flags & O_NONBLOCK) != 0; }
+    FileKind kind() const { return kind_; }
     // Whether pread(2) and pwrite(2) work; ESPIPE if not.
     bool is_seekable() const { return seekable_; }
 
@@ -64,6 +70,8 @@ class File : public RefCounted<File> {
     virtual uint32_t poll_events();
     // Woken when poll_events() may have changed; null if it never changes.
     virtual WaitQueue* wait_queue() { return nullptr; }
+    // Whether epoll(7) takes it: EPERM if not.
+    virtual bool can_poll() { return wait_queue() != nullptr; }
     // What mmap(2) maps; the same object for the same file. Default: ENODEV.
     virtual Result<RefPtr<MemoryObject>> memory_object();
     // stat(2). Default: the inode's.
@@ -83,16 +91,25 @@ class File : public RefCounted<File> {
     // Text for /proc/self/fd/N, not terminated; default: the path. ENAMETOOLONG.
     virtual Result<size_t> describe(char* buffer, size_t size);
     // Further lines of /proc/self/fdinfo/N.
-    virtual size_t describe_state(char* /*buffer*/, size_t /*size*/) { return 0; }
+    virtual void describe_state(TextBuffer&) {}
+
+    EpollItem* first_epoll_item = nullptr;  // those that watch it (libposix/files/events/epoll.h)
 
   protected:
     bool seekable_ = false;
+    FileKind kind_ = FileKind::kOther;
 
   private:
     bool can_read_, can_write_;
     Path path_;
     RefPtr<Inode> inode_;
 };
+
+// The file as a T, if it is one: T::kKind tells.
+template <typename T>
+T* file_as(File& file) {
+    return file.kind() == T::kKind ? static_cast<T*>(&file) : nullptr;
+}
 
 // A path for a file that no directory names, such as "pipe:[12]" or "anon_inode:[eventfd]".
 Result<Path> make_anonymous_path(std::string_view name, RefPtr<Inode> inode);

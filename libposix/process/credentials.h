@@ -17,7 +17,7 @@ enum Capability : unsigned {
     kCapNetBindService = 10, kCapNetBroadcast = 11, kCapNetAdmin = 12, kCapNetRaw = 13,
     kCapIpcLock = 14, kCapIpcOwner = 15, kCapSysChroot = 18, kCapSysAdmin = 21, kCapSysNice = 23,
     kCapSysResource = 24, kCapSysTime = 25, kCapMknod = 27, kCapLease = 28, kCapSetfcap = 31,
-    kCapMacOverride = 32,
+    kCapMacOverride = 32, kCapWakeAlarm = 35,
 };
 constexpr unsigned kLastCapability = 40;  // CAP_CHECKPOINT_RESTORE of Linux 6.1
 

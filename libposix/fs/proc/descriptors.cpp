@@ -33,8 +33,7 @@ Result<void> show_descriptor_info(TextBuffer& to, const PseudoContext& about) {
     to.add(octal.text());
     const Mount* mount = file->path().mount.get();
     to.print("\nmnt_id:\t%u\nino:\t%lu\n", mount ? mount->id() : 0, file->inode().number);
-    char state[512];
-    to.add({state, file->describe_state(state, sizeof(state))});
+    file->describe_state(to);
     return {};
 }
 
