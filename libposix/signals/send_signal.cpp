@@ -175,7 +175,10 @@ bool take_pending_signal(SignalSet wanted, SignalInfo& info) {
            thread.process->pending_signals.take(wanted, info);
 }
 
+// What was not sent to this thread in particular, or for it to take, is left to the one that it
+// was: only a notice counts.
 bool signal_is_pending() {
+    if (!(current_cpu()->pending.load(std::memory_order_relaxed) & kPendingSignal)) return false;
     const Thread& thread = *current_thread();
     return (pending_signals(thread) & welcome_signals(thread.state->signals)) != 0 ||
            thread.process->is_stopped;
