@@ -2,6 +2,7 @@
 
 #include <cstring>
 
+#include "kernel-min/memory/frames.h"
 #include "libposix/memory/kernel_pages.h"
 
 extern "C" const char libc_image_start[], libc_image_end[];
@@ -27,7 +28,16 @@ bool is_libc_image_interpreter(const char* path) {
            strcmp(path, "/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2") == 0;
 }
 
-Result<ElfImage> parse_libc_image() { return ElfImage::parse(read_image, nullptr); }
+Result<ElfImage> parse_libc_image() {
+    ElfImage image = TRY(ElfImage::parse(read_image, nullptr));
+    for (size_t i = 0; i < image.segment_count(); i++) {
+        const ElfImage::Segment& segment = image.segment(i);
+        if (segment.executable && segment.memory_size / kPageSize > frame_statistics().total) {
+            return Error(ENOMEM);
+        }
+    }
+    return image;
+}
 
 RefPtr<MemoryObject> libc_image_object() {
     static KernelPages object(libc_image_start, image_size(),

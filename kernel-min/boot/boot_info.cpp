@@ -92,20 +92,37 @@ void read_linux64(PhysAddr address) {
     set_command_line(field32(kZeroCommandLine) | field32(kZeroExtCommandLine) << 32);
 }
 
+// QEMU puts the module below the end of memory, over whatever is there.
+void check_module(const MemoryRange& image) {
+    const MemoryRange& module = boot_info.module;
+    if (module.start == module.end) return;
+    if (module.start > module.end) refuse_machine("the boot module's size is wrong");
+    if (module.end > 0xffffffff) refuse_machine("the boot module lies above 4 GiB");
+    if (module.start < image.end && module.end > image.start) {
+        refuse_machine("the boot module overlaps the kernel: give a larger -m");
+    }
+    for (size_t i = 0; i < boot_info.usable_count; i++) {
+        const MemoryRange& usable = boot_info.usable[i];
+        if (module.start >= usable.start && module.end <= usable.end) return;
+    }
+    refuse_machine("the boot module lies outside usable memory: give a larger -m");
+}
+
 }  // namespace
 
 void read_boot_info(uint64_t boot_word) {
-    uint64_t image = reinterpret_cast<uint64_t>(core_start) - KERNEL_BASE;
-    reserve(image, reinterpret_cast<uint64_t>(kernel_image_end) - KERNEL_BASE - image);
+    MemoryRange image = {reinterpret_cast<uint64_t>(core_start) - KERNEL_BASE,
+                         reinterpret_cast<uint64_t>(kernel_image_end) - KERNEL_BASE};
+    reserve(image.start, image.end - image.start);
     PhysAddr address = boot_word & ~(1ul << 63);
     if (boot_word >> 63) {
         read_linux64(address);
     } else {
         read_pvh(address);
     }
-    if (boot_info.module.end > 0xffffffff) panic("the boot module lies above 4 GiB");
+    if (boot_info.usable_count == 0) refuse_machine("the boot information tells of no memory");
+    check_module(image);
     reserve(boot_info.module.start, boot_info.module.end - boot_info.module.start);
-    if (boot_info.usable_count == 0) panic("the boot information tells of no memory");
 }
 
 }  // namespace coracle

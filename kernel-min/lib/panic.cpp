@@ -44,6 +44,12 @@ void panic(const char* message) {
     core::power_off(125);
 }
 
+void refuse_machine(const char* message) {
+    put(message);
+    put("\n");
+    core::power_off(125);
+}
+
 void panic_with_frame(const char* message, const TrapFrame& frame) {
     put("panic: ");
     put(message);

@@ -142,7 +142,7 @@ void place_frame_array() {
         frames = phys_to_virt<Frame>(range.end);
         return;
     }
-    panic("no room for the frame array");
+    refuse_machine("not enough memory: give a larger -m");
 }
 
 }  // namespace

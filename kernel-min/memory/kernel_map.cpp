@@ -36,7 +36,7 @@ void init_memory(const BootInfo& info) {
         if (start < kBootDirectMapEnd) start = kBootDirectMapEnd;
         while (start < info.usable[i].end) {
             auto made = table.make_huge_entry(kDirectMapBase + start);
-            if (!made) panic("no memory for the direct map");
+            if (!made) refuse_machine("not enough memory: give a larger -m");
             uint64_t* entry = made.value();
             do {  // to the end of the table
                 *entry++ = start | kDataFlags | pte::kHuge | pte::kGlobal;
@@ -45,7 +45,7 @@ void init_memory(const BootInfo& info) {
         }
     }
     if (!table.make_entry(kDeviceBase) || !table.make_entry(kStackBase)) {
-        panic("no memory for the kernel's page tables");
+        refuse_machine("not enough memory: give a larger -m");
     }
 }
 

@@ -15,7 +15,7 @@ void report_out_of_memory(const Process& process) {
     static uint32_t reported_pid;
     if (reported_pid == process.pid) return;
     reported_pid = process.pid;
-    constexpr std::string_view kStart = "out of memory: killed ", kEnd = "; try a larger -m";
+    constexpr std::string_view kStart = "out of memory: killed ", kEnd = "; give a larger -m";
     char line[kStart.size() + sizeof(process.name) + kEnd.size()];
     size_t name_length = strnlen(process.name, sizeof(process.name));
     memcpy(line, kStart.data(), kStart.size());

@@ -11,6 +11,7 @@
 #include "kernel-min/devices/virtio/bus.h"
 #include "kernel-min/lib/panic.h"
 #include "kernel-min/lib/random.h"
+#include "kernel-min/memory/frames.h"
 #include "kernel-min/memory/heap.h"
 #include "kernel-min/memory/kernel_map.h"
 #include "libposix/files/terminal/standard_streams.h"
@@ -32,6 +33,9 @@ namespace {
 
 BootConfig configuration;
 
+// Takes the devices' queues and buffers and the first process up, whatever the program.
+constexpr size_t kLeastFrames = 64;
+
 [[noreturn]] void give_up(const char* what) {
     host_channel::report_line(what);
     exit_process(125 << 8);
@@ -42,7 +46,7 @@ BootConfig configuration;
     const char* reason = error == ENOENT    ? "not in the root image"
                          : error == EACCES  ? "permission denied"
                          : error == ENOEXEC ? "not a Linux program for x86-64"
-                         : error == ENOMEM  ? "not enough memory: try a larger -m"
+                         : error == ENOMEM  ? "not enough memory: give a larger -m"
                                             : "cannot be executed";
     char line[256];
     size_t length = strnlen(configuration.program, sizeof(line) - 64);
@@ -101,6 +105,9 @@ Result<BootConfig> read_configuration() {
 
 [[noreturn]] void kernel_main() {
     init_memory(boot_info);
+    if (frame_statistics().free < kLeastFrames) {
+        refuse_machine("not enough memory: give a larger -m");
+    }
     init_clock_source();
     virtio::discover_devices(boot_info.command_line);
     host_channel::start();
@@ -117,13 +124,13 @@ Result<BootConfig> read_configuration() {
         give_up("the root image cannot be used: it is damaged, or no EROFS image");
     }
     if (!set_up_first_process() || !open_standard_streams(*current_process(), configuration)) {
-        give_up("not enough memory: try a larger -m");
+        give_up("not enough memory: give a larger -m");
     }
     if (configuration.hostname) set_host_name(configuration.hostname);
     if (!enter_working_directory(*current_process())) give_up("the working directory is not there");
 
     auto stack = allocate_kernel_stack();
-    if (!stack) give_up("not enough memory: try a larger -m");
+    if (!stack) give_up("not enough memory: give a larger -m");
     Thread& thread = *current_thread();
     thread.kernel_stack_top = stack.value();
     current_cpu()->kernel_stack_top = thread.kernel_stack_top;

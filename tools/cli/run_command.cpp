@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "tools/cli/commands.h"
+#include "tools/image/elf_file.h"
 #include "tools/image/image_cache.h"
 #include "tools/support/build_files.h"
 #include "tools/support/error.h"
@@ -18,7 +19,6 @@ namespace {
 constexpr uint64_t kMiB = 1 << 20;
 constexpr uint64_t kDefaultMemory = 256 * kMiB;
 constexpr uint64_t kMemoryStep = 16 * kMiB;
-constexpr uint64_t kLeastBesideImage = 6 * kMiB;
 
 std::string find_kernel() {
     const char* chosen = std::getenv("CORACLE_KERNEL");
@@ -32,14 +32,19 @@ std::string find_kernel() {
     return path;
 }
 
-uint64_t memory_for(const RunOptions& options, uint64_t image_bytes) {
+uint64_t memory_for(const RunOptions& options, const std::string& kernel, uint64_t image_bytes) {
     if (options.memory_bytes == 0) {
         return kDefaultMemory + (image_bytes + kMemoryStep - 1) / kMemoryStep * kMemoryStep;
     }
-    if (options.memory_bytes < image_bytes + kLeastBesideImage) {
-        throw CommandError(kExitOwnFailure,
-                           fmt::format("-m {}m is too little: the root image alone has {} MiB",
-                                       options.memory_bytes / kMiB, image_bytes / kMiB + 1));
+    // The kernel tells if there is no room beside these two.
+    std::optional<ElfFile> file = ElfFile::read(kernel);
+    uint64_t taken = image_bytes + (file ? file->load_end : 0);
+    if (options.memory_bytes < taken) {
+        throw CommandError(
+            kExitOwnFailure,
+            fmt::format("-m {}k is too little: the kernel and the root image take {} MiB; give a "
+                        "larger -m",
+                        options.memory_bytes / 1024, taken / kMiB + 1));
     }
     return options.memory_bytes;
 }
@@ -139,7 +144,7 @@ int run_command(const RunOptions& options) {
     ImageCache cache;
     RootImage image = cache.obtain(request);
     settings.root_image = image.path;
-    settings.memory_bytes = memory_for(options, image.size);
+    settings.memory_bytes = memory_for(options, settings.kernel, image.size);
     settings.machine = options.machine;
     settings.gdb_port = options.gdb_port;
     settings.accelerator = choose_accelerator(options, settings, cache.folder());

@@ -47,7 +47,10 @@ class Reader {
         for (size_t i = 0; i < count; ++i) {
             GElf_Phdr segment;
             if (!gelf_getphdr(elf_, static_cast<int>(i), &segment)) continue;
-            if (segment.p_type == PT_LOAD) loads_.push_back(segment);
+            if (segment.p_type == PT_LOAD) {
+                loads_.push_back(segment);
+                file_.load_end = std::max(file_.load_end, segment.p_paddr + segment.p_memsz);
+            }
             if (segment.p_type == PT_DYNAMIC) dynamic = segment;
             if (segment.p_type == PT_INTERP) file_.interpreter = text_at(segment.p_offset);
         }

@@ -21,6 +21,7 @@ struct ElfFile {
     uint16_t machine = 0;     // EM_*
     uint16_t type = 0;        // ET_*
     uint8_t file_class = 0;   // ELFCLASS*
+    uint64_t load_end = 0;    // The end of its segments in physical memory, for a kernel.
     std::string interpreter;  // PT_INTERP; empty: static, or a library.
     std::string soname;
     std::vector<std::string> needed;

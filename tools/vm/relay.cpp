@@ -41,6 +41,12 @@ sigset_t relayed_signals() {
     return set;
 }
 
+// On the emergency console the kernel writes the prefix of its words itself.
+void say_console_line(std::string_view line) {
+    constexpr std::string_view kPrefix = "coracle: ";
+    say_text(line.starts_with(kPrefix) ? line.substr(kPrefix.size()) : line);
+}
+
 bool should_end_the_program(int signal) {
     return signal == SIGINT || signal == SIGTERM || signal == SIGQUIT || signal == SIGHUP;
 }
@@ -345,7 +351,7 @@ void Relay::read_text(int fd, std::string& line) {
     while ((size = read(fd, buffer, sizeof(buffer))) > 0) {
         for (char c : std::string_view(buffer, static_cast<size_t>(size))) {
             if (c == '\n') {
-                say("{}", line);
+                say_console_line(line);
                 line.clear();
             } else if (c != '\r') {
                 line += c;
@@ -353,7 +359,7 @@ void Relay::read_text(int fd, std::string& line) {
         }
     }
     if (size == 0 && !line.empty()) {
-        say("{}", line);
+        say_console_line(line);
         line.clear();
     }
 }

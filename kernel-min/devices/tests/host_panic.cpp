@@ -11,6 +11,8 @@ void panic(const char* message) {
     abort();
 }
 
+void refuse_machine(const char* message) { panic(message); }
+
 void panic_assertion(const char* expression, const char* file, int line) {
     fprintf(stderr, "%s:%d: assertion failed: %s\n", file, line, expression);
     abort();
