@@ -7,12 +7,14 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
+#include <ucontext.h>
 #include <unistd.h>
 
 #include "mark.h"
@@ -147,6 +149,55 @@ static int string_length(long count) {
     return 0;
 }
 
+static volatile long handled;
+
+static void count_signal(int signo) {
+    (void)signo;
+    handled++;
+}
+
+// A signal to oneself: kill(2), the handler, and the way back.
+static int signal_self(long count) {
+    const pid_t self = getpid();
+    signal(SIGUSR1, count_signal);
+    handled = 0;
+    for (long i = 0; i < count; i++) kill(self, SIGUSR1);
+    return handled == count ? 0 : EIO;
+}
+
+// Handlers that repair what faulted and go on, as language runtimes have them.
+static void skip_access(int signo, siginfo_t* info, void* context) {
+    (void)signo;
+    (void)info;
+    ((ucontext_t*)context)->uc_mcontext.gregs[REG_RIP] += 2;  // mov (%rax),%eax
+}
+
+static int fault_and_handle(long count) {
+    struct sigaction action = {.sa_sigaction = skip_access, .sa_flags = SA_SIGINFO};
+    sigaction(SIGSEGV, &action, NULL);
+    for (long i = 0; i < count; i++) {
+        long address = 8;
+        __asm__ volatile(".byte 0x8b, 0x00" : "+a"(address));
+    }
+    signal(SIGSEGV, SIG_DFL);
+    return 0;
+}
+
+// How late an absolute sleep wakes: the time that counts is not that which passes.
+static unsigned long lateness_ns;
+
+static int sleep_lateness(long count) {
+    lateness_ns = 0;
+    for (long i = 0; i < count; i++) {
+        const unsigned long end = now_ns() + 200000;
+        const struct timespec until = {.tv_sec = end / 1000000000, .tv_nsec = end % 1000000000};
+        int error = clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+        if (error) return error;
+        lateness_ns += now_ns() - end;
+    }
+    return 0;
+}
+
 // The rest needs threads.
 static void* do_nothing(void* argument) {
     return argument;
@@ -235,19 +286,30 @@ static const struct Test {
     {"strlen_4k", string_length, 5000, 0},
     {"mmap1_touch_munmap", map_page, 5000, 0},
     {"mmap64M_touch_munmap", map_large, 2, 0},
+    {"signal_self", signal_self, 2000, 0},
+    {"fault_and_handle", fault_and_handle, 2000, 0},
+    {"sleep_lateness", sleep_lateness, 200, 0},
     {"thread_create_join", create_join, 500, 1},
     {"pipe_pingpong", pipe_ping_pong, 3000, 1},
     {"condvar_pingpong", condvar_ping_pong, 3000, 1},
 };
 
+// What `count` operations take.
+static int measure(const struct Test* test, long count, unsigned long* taken) {
+    unsigned long start = now_ns();
+    int error = test->operation(count);
+    *taken = test->operation == sleep_lateness ? lateness_ns : now_ns() - start;
+    return error;
+}
+
 static int run_fixed(const struct Test* test) {
     int error = test->operation(test->fixed_count / 10 + 1);
     if (error) return error;
-    unsigned long start = now_ns();
+    unsigned long taken;
     MARK(0010);
-    error = test->operation(test->fixed_count);
+    error = measure(test, test->fixed_count, &taken);
     MARK(0011);
-    double each = (double)(now_ns() - start) / test->fixed_count;
+    double each = (double)taken / test->fixed_count;
     if (!error)
         printf("M %s %.1f %.1f %.1f %ld\n", test->name, each, each, each, test->fixed_count);
     return error;
@@ -265,10 +327,8 @@ static int run_timed(const struct Test* test) {
     unsigned long taken = 0;
     // Doubles until the clock can tell, then takes what fills a round.
     for (;;) {
-        unsigned long start = now_ns();
-        int error = test->operation(count);
+        int error = measure(test, count, &taken);
         if (error) return error;
-        taken = now_ns() - start;
         if (taken > kRoundNs / 4 || count > 1l << 40) break;
         count *= 2;
     }
@@ -276,10 +336,9 @@ static int run_timed(const struct Test* test) {
     if (count < 1) count = 1;
     double each[kRounds];
     for (int i = 0; i < kRounds; i++) {
-        unsigned long start = now_ns();
-        int error = test->operation(count);
+        int error = measure(test, count, &taken);
         if (error) return error;
-        each[i] = (double)(now_ns() - start) / count;
+        each[i] = (double)taken / count;
     }
     qsort(each, kRounds, sizeof(each[0]), compare);
     printf("M %s %.1f %.1f %.1f %ld\n", test->name, each[kRounds / 2], each[0], each[kRounds - 1],
