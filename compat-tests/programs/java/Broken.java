@@ -1,0 +1,5 @@
+/** The compiler complains about it. */
+public class Broken {
+    int number = "text";
+    void missing() { return nothing; }
+}
