@@ -89,16 +89,23 @@ enum class Interruptible : bool { kNo, kYes };
 // (kErestartsys). A wake-up since `woken` was last cleared ends it at once.
 Result<void> sleep_until_woken(Deadline deadline, Interruptible interruptible);
 
+// As wait_until(), with an entry of the caller's: an exclusive one, or one with its own function.
 template <typename Predicate>
-Result<void> wait_until(WaitQueue& queue, Deadline deadline, Predicate predicate,
-                        Interruptible interruptible = Interruptible::kYes) {
-    WaitEntry entry;
-    queue.add(entry);
+Result<void> wait_with(WaitEntry& entry, WaitQueue& queue, Deadline deadline, Predicate predicate,
+                       Interruptible interruptible = Interruptible::kYes) {
     for (;;) {
+        if (!entry.is_linked()) queue.add(entry);
         current_thread()->woken = false;
         if (predicate()) return {};
         TRY(sleep_until_woken(deadline, interruptible));
     }
+}
+
+template <typename Predicate>
+Result<void> wait_until(WaitQueue& queue, Deadline deadline, Predicate predicate,
+                        Interruptible interruptible = Interruptible::kYes) {
+    WaitEntry entry;
+    return wait_with(entry, queue, deadline, predicate, interruptible);
 }
 
 }  // namespace coracle

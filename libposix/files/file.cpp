@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "kernel-min/memory/heap.h"
+#include "libposix/files/events/epoll.h"
 #include "libposix/fs/mount.h"
 #include "libposix/process/process.h"
 
@@ -31,7 +32,10 @@ File::File(Path path, RefPtr<Inode> inode, uint32_t open_flags)
     can_write_ = has_data && (access == O_WRONLY || access == O_RDWR);
 }
 
-File::~File() = default;
+File::~File() {
+    if (first_epoll_item) [[unlikely]]
+        forget_epoll_items(*this);
+}
 
 Result<size_t> File::read(IoBuffer&, uint64_t&) { return Error(EINVAL); }
 Result<size_t> File::write(IoBuffer&, uint64_t&) { return Error(EINVAL); }

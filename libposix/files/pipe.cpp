@@ -61,6 +61,7 @@ Result<size_t> Pipe::read(IoBuffer& to, bool nonblocking) {
         if (nonblocking) return Error(EAGAIN);
         TRY(wait_until(changed, Deadline::never(), [&] { return count_ != 0 || writers == 0; }));
     }
+    const bool was_full = is_full();
     size_t done = 0;
     while (count_ != 0 && !to.is_empty()) {
         Buffer& buffer = at(0);
@@ -78,7 +79,9 @@ Result<size_t> Pipe::read(IoBuffer& to, bool nonblocking) {
         if (buffer.length == 0 || is_packet) drop_first();
         if (is_packet) break;
     }
-    changed.wake_all();
+    // As on Linux, so that epoll's edges are the same: every write is one, but only a read that
+    // makes room.
+    if (was_full) changed.wake_all(POLLOUT | POLLWRNORM);
     return done;
 }
 
@@ -163,7 +166,7 @@ Result<size_t> Pipe::write(IoBuffer& from, bool nonblocking, bool packet) {
             return moved.error();
         }
         done += *moved;
-        changed.wake_all();
+        changed.wake_all(POLLIN | POLLRDNORM);
         if (!from.is_empty() && !is_full()) break;  // a bad address, or no memory
     }
     return done;
