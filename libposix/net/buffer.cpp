@@ -127,6 +127,13 @@ BufferPtr Buffer::share(size_t offset, size_t length) {
     return BufferPtr(buffer);
 }
 
+BufferPtr Buffer::share_with_headroom() {
+    ASSERT(!is_shared());
+    BufferPtr buffer = share(0, length_);
+    if (buffer) buffer->begin_ = begin_;
+    return buffer;
+}
+
 bool Buffer::copy_out(size_t offset, void* to, size_t size) const {
     auto* target = static_cast<uint8_t*>(to);
     for (const Buffer* buffer = this; buffer && size; buffer = buffer->next_) {

@@ -115,6 +115,10 @@ class alignas(16) Buffer {
     // A header on `length` bytes from `offset` of this one buffer (not of its chain); null when out
     // of memory. Neither has headroom or tailroom of the other's.
     BufferPtr share(size_t offset, size_t length);
+    // A header on all bytes of this one buffer that also has its headroom, for a packet whose
+    // headers are written there while this buffer keeps the payload; null when out of memory.
+    // Precondition: !is_shared(), so that nobody else uses the headroom.
+    BufferPtr share_with_headroom();
 
     uint8_t* data() const { return data_; }
     uint32_t length() const { return length_; }

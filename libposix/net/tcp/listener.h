@@ -1,0 +1,77 @@
+// A listening socket: half-open connections (the SYN queue), and established ones that wait for
+// accept(2). Both are counted as Linux counts them.
+//
+// Lifetime: counted; the socket holds a reference, and the stack one while it listens.
+#pragma once
+
+#include "libposix/net/tcp/connection.h"
+
+namespace coracle::net::tcp {
+
+// A connection whose SYN was answered (Linux's request socket). Owned by its listener.
+struct HalfOpen final : Flow, ListHook {
+    HalfOpen() : Flow(FlowKind::kHalfOpen) {}
+
+    Listener* listener = nullptr;
+    Sequence send_initial, receive_initial;
+    uint64_t created_ns = 0;
+    uint64_t last_invalid_ack_ns = 0;
+    uint32_t receive_window = 0;
+    uint32_t timestamp_offset = 0;
+    uint32_t timestamp_recent = 0;
+    uint16_t peer_segment = kDefaultSegment;
+    uint16_t peer_window = 0;
+    uint8_t send_scale = 0, receive_scale = 0;
+    uint8_t retransmissions = 0;
+    bool scaling_on = false, timestamps_on = false, sack_on = false, ecn_on = false;
+    bool is_acknowledged = false;   // but the accept queue was full, or data is waited for
+    uint32_t cookie_timestamp = 0;  // what to send instead of the clock; 0: the clock
+};
+
+class Listener final : public RefCounted<Listener> {
+  public:
+    Listener(Stack& stack, const Endpoint& local, const ConnectionOptions& options,
+             uint32_t backlog);
+    ~Listener();
+
+    Endpoint local;  // port never 0
+    bool is_v6_only = false;
+    bool reuses_port = false;   // SO_REUSEPORT: shares its connections with its like
+    ConnectionOptions options;  // of new connections
+    uint32_t backlog;
+    Observer* observer = nullptr;
+
+    // The oldest connection that waits, null if there is none. The caller sets its observer.
+    RefPtr<Connection> accept();
+    bool has_connection() const { return !accept_queue_.empty(); }
+    uint32_t accept_queue_length() const { return accept_count_; }
+    uint32_t syn_queue_length() const { return half_open_count_; }
+
+    // --- Inside TCP ---
+
+    int match(const FlowKey& flow) const;  // how well it fits; negative: not at all
+    void input_syn(Segment& segment, const Sequence* initial_sequence);
+    void input_half_open(HalfOpen& half_open, Segment& segment);
+    // An ACK of no known flow: of a cookie? False: it is not.
+    bool input_cookie(Segment& segment);
+    void half_open_timer(HalfOpen& half_open);
+    bool enqueue(Connection& connection);  // false: it was reset
+    void close();                          // resets all that wait
+
+    Listener* next_of_port = nullptr;
+
+  private:
+    bool accept_queue_is_full() const { return accept_count_ > backlog; }
+    void fill_half_open(HalfOpen& half_open, const Segment& segment);
+    void send_syn_ack(const HalfOpen& half_open);
+    void drop(HalfOpen& half_open);
+    void open_connection(HalfOpen& half_open, Segment& segment, bool in_table);
+
+    Stack& stack_;
+    uint32_t accept_count_ = 0;
+    uint32_t half_open_count_ = 0;
+    boost::intrusive::list<Connection> accept_queue_;  // each with a reference
+    boost::intrusive::list<HalfOpen> half_open_;
+};
+
+}  // namespace coracle::net::tcp

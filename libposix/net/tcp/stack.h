@@ -1,0 +1,113 @@
+// One TCP of a machine: its flows, listeners, settings and counters. The kernel has one; a test may
+// have several, joined by a wire of its own.
+//
+// Time: set_now() before every call, with a clock of nanoseconds that does not go back and does not
+// begin at 0.
+// Locks: none; kernel code runs under the one kernel lock. Nothing here sleeps.
+#pragma once
+
+#include "libposix/net/tcp/connection.h"
+#include "libposix/net/tcp/counters.h"
+#include "libposix/net/tcp/environment.h"
+#include "libposix/net/tcp/flow.h"
+#include "libposix/net/tcp/listener.h"
+#include "libposix/net/tcp/secret_hash.h"
+#include "libposix/net/tcp/time_wait.h"
+
+namespace coracle::net::tcp {
+
+// What IP knows of a packet that came in.
+struct Arrival {
+    IpAddress from, to;
+    uint32_t interface_index = 0;
+    uint8_t traffic_class = 0;
+    bool is_broadcast = false;
+};
+
+class Stack {
+  public:
+    explicit Stack(Environment& environment);
+    ~Stack();
+    Stack(const Stack&) = delete;
+    Stack& operator=(const Stack&) = delete;
+
+    void set_now(uint64_t ns) { now_ns = ns; }
+    // A packet from its TCP header on, without padding behind its payload.
+    void input(BufferPtr packet, const Arrival& arrival);
+    // Runs what is due; armed by Environment::arm_timer().
+    void run_timers();
+
+    // Opens a connection. EADDRNOTAVAIL: there is such a flow, or its TIME-WAIT; ENOMEM. The flow
+    // has both addresses and ports.
+    Result<RefPtr<Connection>> connect(const FlowKey& flow, const ConnectionOptions& options,
+                                       Observer* observer);
+    // Whether connect() would find the flow free.
+    bool is_flow_free(const FlowKey& flow) const;
+    // Listens at once. EADDRINUSE is the caller's to find. ENOMEM.
+    Result<RefPtr<Listener>> listen(const Endpoint& local, const ConnectionOptions& options,
+                                    uint32_t backlog);
+    void stop_listening(Listener& listener);
+
+    // ICMP about a segment that we sent (`quoted`: its sequence number); RFC 5927: it must be of
+    // what is in flight. EMSGSIZE comes with the path's `mtu`.
+    void icmp_error(const FlowKey& flow, Sequence quoted, int error, bool is_fatal, uint32_t mtu);
+
+    size_t flow_count() const { return flows_.size(); }
+    size_t time_wait_count() const { return time_wait_count_; }
+    template <typename Visit>
+    void for_each_flow(Visit visit) const {
+        flows_.for_each(visit);
+    }
+    template <typename Visit>  // visit(const Listener&)
+    void for_each_listener(Visit visit) const {
+        for (Listener* first : listeners_) {
+            for (Listener* listener = first; listener; listener = listener->next_of_port) {
+                visit(*listener);
+            }
+        }
+    }
+
+    Settings settings;
+    Counters counters;
+    Environment& environment;
+    uint64_t now_ns = 1;
+
+    // --- Inside TCP ---
+
+    uint64_t hash(const FlowKey& flow) const { return hash_flow(flow, secret_.words[0]); }
+    const HashSecret& secret() const { return secret_; }
+    uint32_t timestamp_offset(const FlowKey& flow) const {
+        return static_cast<uint32_t>(secret_hash_of_flow(secret_, flow, 1));
+    }
+    Sequence initial_sequence(const FlowKey& flow) const;
+    // The MSS option for this path (RFC 6691: without the space of options).
+    uint16_t advertised_segment(const Connection& connection) const;
+    uint16_t advertised_segment(const FlowKey& flow, uint32_t mtu) const;
+    bool insert_flow(Flow& flow) { return flows_.insert(flow); }
+    void remove_flow(Flow& flow);
+    void set_flow_timer(Flow& flow, uint64_t deadline_ns);
+    void start_time_wait(Connection& connection);
+    void remove_time_wait(TimeWait& rest);
+    bool connection_established(Connection& connection);
+    void answer_with_reset(const Segment& segment);
+    // An ACK, or SYN+ACK with `options`, of what is no Connection.
+    void send_plain(const FlowKey& flow, const HeaderFields& fields, const Options& options);
+    bool may_challenge();
+    Listener* find_listener(const FlowKey& flow, uint64_t hash) const;
+
+  private:
+    static constexpr size_t kPortBuckets = 256;
+    void dispatch(Segment& segment);
+    void arm();
+
+    HashSecret secret_;
+    FlowTable flows_;
+    FlowTimers timers_;
+    Listener* listeners_[kPortBuckets] = {};
+    uint64_t armed_ns_ = kNever;
+    size_t time_wait_count_ = 0;
+    uint64_t challenge_second_ = 0;
+    uint32_t challenges_left_ = 0;
+};
+
+}  // namespace coracle::net::tcp

@@ -1,0 +1,140 @@
+// Two stacks and a bad wire: every byte arrives, at the pace that the wire allows.
+#include <gtest/gtest.h>
+
+#include "libposix/net/tests/tcp_world.h"
+
+namespace coracle::net::tcp {
+namespace {
+
+struct Scenario {
+    const char* name;
+    WireSettings wire;
+    uint64_t bytes;
+    double least_share = 0;  // of the wire's rate
+    bool offload = false;    // super-segments
+    bool sack = true;
+    bool timestamps = true;
+    bool reno = false;
+};
+
+class TransferTest : public testing::TestWithParam<Scenario> {
+  protected:
+    ~TransferTest() override { drain_buffer_pools(); }
+};
+
+TEST_P(TransferTest, EveryByteArrives) {
+    const Scenario& scenario = GetParam();
+    for (uint64_t seed : {1, 2}) {
+        World world(seed, scenario.wire);
+        for (Host* host : {&world.client, &world.server}) {
+            if (scenario.offload) host->properties.largest_segment = 65000;
+            host->stack.settings.sack = scenario.sack;
+            host->stack.settings.timestamps = scenario.timestamps;
+        }
+        ConnectionOptions options;
+        if (scenario.reno) options.congestion = &kReno;
+        Pair pair(world, options, options);
+        ASSERT_TRUE(pair.is_connected());
+        pair.client.to_send = scenario.bytes;
+        pair.server.to_send = scenario.bytes / 16;
+        pair.client.close_when_sent = pair.server.close_when_sent = true;
+        uint64_t start = world.now_ns;
+        ASSERT_TRUE(
+            pair.run_until([&] { return pair.server.received == scenario.bytes; }, 600 * kSecond))
+            << "seed " << seed << ": " << pair.server.received << " of " << scenario.bytes
+            << ", error " << pair.client.connection->error_code;
+        uint64_t elapsed = world.now_ns - start;
+        EXPECT_TRUE(pair.run_until([&] { return pair.client.saw_end && pair.server.saw_end; },
+                                   600 * kSecond));
+        world.run_for(30 * kSecond);
+        EXPECT_EQ(pair.client.received, scenario.bytes / 16);
+        EXPECT_FALSE(pair.client.mismatch || pair.server.mismatch);
+        EXPECT_EQ(pair.client.connection->packets_out, 0u);
+        EXPECT_EQ(pair.client.connection->sacked_out, 0u);
+        EXPECT_EQ(pair.client.connection->lost_out, 0u);
+        EXPECT_EQ(pair.client.connection->retransmitted_out, 0u);
+        EXPECT_EQ(pair.client.connection->send_memory, 0u);
+        EXPECT_EQ(pair.server.connection->receive_memory, 0u);
+        double rate = static_cast<double>(scenario.bytes) * 1e9 / static_cast<double>(elapsed);
+        const Counters& counters = world.client.stack.counters;
+        if (scenario.wire.bytes_per_second) {
+            double share = rate / static_cast<double>(scenario.wire.bytes_per_second);
+            EXPECT_GE(share, scenario.least_share) << "seed " << seed;
+            printf("[ seed %lu  ] %.1f MB/s, share %.3f, %lu lost, %lu sent again, %lu timeouts\n",
+                   seed, rate / 1e6, share, world.packets_lost, counters.RetransSegs,
+                   counters.TCPTimeouts);
+        } else {
+            printf("[ seed %lu  ] %.1f MB/s, %lu lost, %lu sent again, %lu timeouts\n", seed,
+                   rate / 1e6, world.packets_lost, counters.RetransSegs, counters.TCPTimeouts);
+        }
+    }
+}
+
+WireSettings wire(uint64_t delay_ms, double loss = 0, uint32_t mtu = 1500) {
+    WireSettings settings;
+    settings.delay_ns = delay_ms * kMillisecond;
+    settings.loss = loss;
+    settings.mtu = mtu;
+    return settings;
+}
+WireSettings limited(uint64_t delay_ms, uint64_t megabits, uint64_t queue_kib = 256,
+                     double loss = 0) {
+    WireSettings settings = wire(delay_ms, loss);
+    settings.bytes_per_second = megabits * 125'000;
+    settings.queue_bytes = queue_kib * 1024;
+    return settings;
+}
+WireSettings reordered(double share) {
+    WireSettings settings = limited(5, 100);
+    settings.reordering = share;
+    return settings;
+}
+WireSettings duplicated() {
+    WireSettings settings = wire(1, 0.01);
+    settings.duplication = 0.05;
+    return settings;
+}
+WireSettings corrupted() {
+    WireSettings settings = wire(1);
+    settings.corruption = 0.02;
+    return settings;
+}
+WireSettings everything() {
+    WireSettings settings = limited(20, 50, 128, 0.02);
+    settings.duplication = 0.02;
+    settings.corruption = 0.01;
+    settings.reordering = 0.05;
+    return settings;
+}
+
+constexpr uint64_t kMiB = 1 << 20;
+INSTANTIATE_TEST_SUITE_P(
+    Wires, TransferTest,
+    testing::Values(Scenario{"Clean", wire(1), 6 * kMiB},
+                    Scenario{"CleanOffload", wire(1), 6 * kMiB, 0, true},
+                    Scenario{"Rate100Mbit", limited(5, 100), 12 * kMiB, 0.85},
+                    Scenario{"Rate100MbitOffload", limited(5, 100), 12 * kMiB, 0.85, true},
+                    Scenario{"Rate1GbitFar", limited(25, 1000, 4096), 48 * kMiB, 0.25, true},
+                    Scenario{"SmallQueue", limited(10, 50, 64), 12 * kMiB, 0.75},
+                    Scenario{"Reno", limited(10, 50, 64), 12 * kMiB, 0.6, false, true, true, true},
+                    Scenario{"Loss0_1", limited(5, 100, 256, 0.001), 12 * kMiB, 0.6},
+                    Scenario{"Loss1", limited(1, 100, 256, 0.01), 6 * kMiB, 0.4},
+                    Scenario{"Loss5", wire(1, 0.05), 4 * kMiB},
+                    Scenario{"Loss20", wire(1, 0.2), kMiB / 2},
+                    Scenario{"LossOffload", wire(1, 0.02), 8 * kMiB, 0, true},
+                    Scenario{"LossNoSack", wire(1, 0.01), 4 * kMiB, 0, false, false},
+                    Scenario{"LossNoTimestamps", wire(1, 0.02), 4 * kMiB, 0, false, true, false},
+                    Scenario{"LossPlain", wire(1, 0.02), 2 * kMiB, 0, false, false, false},
+                    Scenario{"Delay200", limited(100, 20, 512), 6 * kMiB, 0.5},
+                    Scenario{"Mtu576", wire(1, 0.01, 576), 2 * kMiB},
+                    Scenario{"Mtu9000", wire(1, 0.01, 9000), 6 * kMiB, 0, true},
+                    Scenario{"Reordered10", reordered(0.1), 6 * kMiB, 0.5},
+                    Scenario{"Reordered50", reordered(0.5), 6 * kMiB, 0.3},
+                    Scenario{"Duplicated", duplicated(), 4 * kMiB},
+                    Scenario{"Corrupted", corrupted(), 4 * kMiB},
+                    Scenario{"Everything", everything(), 4 * kMiB},
+                    Scenario{"EverythingOffload", everything(), 4 * kMiB, 0, true}),
+    [](const auto& info) { return info.param.name; });
+
+}  // namespace
+}  // namespace coracle::net::tcp
