@@ -17,4 +17,11 @@ extern "C" char syscall_call[];
 // call. Calls that replace the registers (rt_sigreturn, execve) need them.
 TrapFrame* application_frame();
 
+// The thunks that calls lead to: with or without tracing.
+void use_thunks(const SyscallThunk* thunks);
+const SyscallThunk* used_thunks();
+
+// From now on every call takes the kernel lock (sched/kernel_lock.h).
+void take_kernel_lock_in_calls();
+
 }  // namespace coracle

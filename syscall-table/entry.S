@@ -99,6 +99,34 @@ call_exit_fault:
     call on_bad_stack
     ud2
 
+// With several CPUs, every thunk in force: the real one, under the kernel lock. The seventh
+// argument, the number, lies behind the return address.
+.balign 16
+locked_call:
+    push %rdi
+    push %rsi
+    push %rdx
+    push %rcx
+    push %r8
+    push %r9
+    sub $8, %rsp
+    call lock_kernel
+    add $8, %rsp
+    pop %r9
+    pop %r8
+    pop %rcx
+    pop %rdx
+    pop %rsi
+    pop %rdi
+    mov 8(%rsp), %rax
+    push %rax
+    mov thunks_in_force(%rip), %r11
+    call *(%r11,%rax,8)
+    mov %rax, (%rsp)
+    call unlock_kernel
+    pop %rax
+    ret
+
 // call_entries: one short entry a number.
 .balign 16
 call_stubs:
@@ -118,6 +146,12 @@ call_entry_table:
 .rept 512
     .quad call_stubs + 16 * number
     .set number, number + 1
+.endr
+
+.globl locked_dispatch_table
+locked_dispatch_table:
+.rept 512
+    .quad locked_call
 .endr
 
 .section .note.GNU-stack, "", @progbits

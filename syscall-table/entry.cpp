@@ -4,6 +4,7 @@
 
 #include "kernel-min/abi/process_page.h"
 #include "kernel-min/core/layout.h"
+#include "kernel-min/sched/kernel_lock.h"
 #include "kernel-min/sched/scheduler.h"
 #include "libposix/process/process.h"
 #include "libposix/signals/signal_delivery.h"
@@ -21,14 +22,19 @@ static_assert(sizeof(TrapFrame) == TRAP_FRAME_SIZE);
 
 extern "C" {
 
-// The table in force, read by entry.S.
+// Read by entry.S: what entries call, and what that calls under the kernel lock.
 const SyscallThunk* dispatch_table = kSyscallThunks;
+const SyscallThunk* thunks_in_force = kSyscallThunks;
+extern const SyscallThunk locked_dispatch_table[];
 
 // A `syscall` instruction trapped.
 void on_syscall(TrapFrame* frame) {
     auto number = static_cast<uint32_t>(frame->rax);
     frame->error_code = number;
-    consider_rewriting(frame->rip - rewriter::kSyscallSize, frame->rax);
+    {
+        KernelSection section;
+        consider_rewriting(frame->rip - rewriter::kSyscallSize, frame->rax);
+    }
     long result = -ENOSYS;
     if (number < abi::kSyscallCount) {
         result = dispatch_table[number](frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8,
@@ -43,6 +49,7 @@ static bool take_pending(uint32_t bit) {
 
 // Work waits on the way out.
 void on_leave(TrapFrame* frame) {
+    KernelSection section;
     handle_pending_interrupts();
     if (take_pending(kPendingReschedule)) reschedule();
     if (take_pending(kPendingSignal)) deliver_signals(*frame);
@@ -59,10 +66,22 @@ void on_call_leave(TrapFrame* frame) {
 }
 
 // A call returned on a stack that is gone.
-void on_bad_stack() { exit_process(kSigSegv); }
+void on_bad_stack() {
+    KernelSection section;
+    exit_process(kSigSegv);
+}
 }
 
 namespace coracle {
+
+void use_thunks(const SyscallThunk* thunks) {
+    if (dispatch_table == thunks_in_force) dispatch_table = thunks;
+    thunks_in_force = thunks;
+}
+
+const SyscallThunk* used_thunks() { return thunks_in_force; }
+
+void take_kernel_lock_in_calls() { dispatch_table = locked_dispatch_table; }
 
 TrapFrame* application_frame() {
     auto* top = reinterpret_cast<uint64_t*>(current_cpu()->kernel_stack_top);

@@ -52,7 +52,7 @@ linux64_start:
     mov %rax, %cr0
     lgdt PHYS(boot_gdt_register)
     mov $1, %edi                // BootProtocol::kLinux64
-    mov $PHYS(core_boot_stack_top), %esp    // the loader gave none that we know
+    mov $PHYS(core_cpus + CORE_CPU_SIZE), %esp  // the loader gave none that we know
     push $CORE_CODE_SELECTOR
     movabs $enter_high, %rax
     push %rax
@@ -67,10 +67,67 @@ enter_high:
     xor %eax, %eax
     mov %eax, %fs
     mov %eax, %gs
-    lea core_boot_stack_top(%rip), %rsp
+    lea core_cpus + CORE_CPU_SIZE(%rip), %rsp
     xor %ebp, %ebp
     call core_main              // does not return
     hlt
+
+// Another CPU's way from real mode, copied to TRAMPOLINE (position-independent but for the jump):
+// straight to long mode, on the static page tables, which map it at its own address. Ring 3 copies
+// it, so it is data here.
+.section .trampoline, "a"
+.code16
+.balign 16
+.globl secondary_trampoline, secondary_trampoline_end
+secondary_trampoline:
+    cli
+    cld
+    mov %cs, %ax
+    mov %ax, %ds
+    lgdtl secondary_gdt_register - secondary_trampoline
+    mov $0x20, %eax             // PAE
+    mov %eax, %cr4
+    mov $PHYS(boot_pml4), %eax
+    mov %eax, %cr3
+    mov $0xc0000080, %ecx       // EFER: SCE, LME, NXE
+    rdmsr
+    or $0x901, %eax
+    wrmsr
+    mov $0x80050033, %eax       // PG AM WP NE ET MP PE
+    mov %eax, %cr0
+    ljmpl $CORE_CODE_SELECTOR, $PHYS(secondary_long)
+.balign 8
+secondary_gdt_register:
+    .word core_gdt_end - core_gdt - 1
+    .long PHYS(core_gdt)
+secondary_trampoline_end:
+.section .core.boot, "ax"
+.code64
+secondary_long:
+    movabs $secondary_high, %rax
+    jmp *%rax
+secondary_high:
+    lgdt core_gdt_register(%rip)
+    mov $CORE_DATA_SELECTOR, %eax
+    mov %eax, %ss
+    mov %eax, %ds
+    mov %eax, %es
+    xor %eax, %eax
+    mov %eax, %fs
+    mov %eax, %gs
+    mov TRAMPOLINE_PARAMETERS, %rdi      // index, Cpu*, stack
+    mov TRAMPOLINE_PARAMETERS + 8, %rsi
+    mov TRAMPOLINE_PARAMETERS + 16, %rdx
+    cmp $MAX_CPUS, %rdi
+    jae 1f
+    lea 1(%rdi), %rax
+    imul $CORE_CPU_SIZE, %rax, %rax
+    lea core_cpus(%rip), %rsp
+    add %rax, %rsp
+    xor %ebp, %ebp
+    call core_secondary_main    // does not return
+1:  hlt
+    jmp 1b
 
 // Long mode's selectors, at their physical address while paging is not up yet.
 .section .core.data, "aw"
@@ -86,7 +143,7 @@ core_gdt:
     .quad 0
     .globl core_gdt_tss
 core_gdt_tss:
-    .quad 0, 0                  // 0x40 task state segment
+    .fill 2 * MAX_CPUS, 8, 0    // 0x40: each CPU's task state segment
 core_gdt_end:
 boot_gdt_register:
     .word core_gdt_end - core_gdt - 1
@@ -113,11 +170,5 @@ boot_pd:
     .quad address + 0x83
     .set address, address + 0x200000
     .endr
-
-.section .core.bss, "aw", @nobits
-.balign 16
-    .skip 16384
-.globl core_boot_stack_top
-core_boot_stack_top:
 
 .section .note.GNU-stack, "", @progbits

@@ -10,18 +10,43 @@
 
 namespace coracle::core {
 
-// What swapgs brings in ring 0. Offsets are known to traps.S.
-struct CoreCpu {
+// Intel SDM 3A, 7.7: the 64-bit TSS.
+struct [[gnu::packed]] TaskState {
+    uint32_t reserved0;
+    uint64_t rsp[3];
+    uint64_t reserved1;
+    uint64_t ist[7];
+    uint64_t reserved2;
+    uint16_t reserved3, io_map_base;
+};
+static_assert(sizeof(TaskState) == 104);
+
+// A CPU's part of the core: what swapgs brings in ring 0, and its stacks. The first three offsets
+// are known to traps.S.
+struct alignas(CORE_CPU_SIZE) CoreCpu {
     Cpu* cpu;          // 0
     uint64_t stack;    // 8: ring 0's stack, as in the TSS
     uint64_t scratch;  // 16
+    uint64_t padding;
+    TaskState task_state;
+    alignas(16) char last_stack[2048];  // for what can only lead to the panic
+    char trap_stack[];                  // to the end of CORE_CPU_SIZE
 };
 
-extern CoreCpu boot_core_cpu;
+extern "C" CoreCpu core_cpus[MAX_CPUS];
 
-void set_up_descriptors();
+// All of ring 0's stacks lie in their CPU's CoreCpu.
+inline CoreCpu& current_core_cpu() {
+    uint64_t stack;
+    asm("mov %%rsp, %0" : "=r"(stack));
+    return *reinterpret_cast<CoreCpu*>(stack & ~uint64_t{CORE_CPU_SIZE - 1});
+}
+
+void set_up_cpu(unsigned index, Cpu* cpu);
 void set_up_page_tables();
+void load_kernel_page_tables();
 void set_up_local_apic();
+void flush_tlb();
 void serial_init();
 void serial_write(const char* text, size_t length);
 

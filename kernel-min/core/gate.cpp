@@ -5,10 +5,10 @@ namespace coracle::core {
 
 namespace {
 
-void halt_until_interrupt() {
+void halt_until_interrupt(uint32_t awaited) {
     // Interrupts are off here: what comes after the look wakes the hlt.
-    uint32_t pending = boot_core_cpu.cpu->pending.load(std::memory_order_relaxed);
-    if (pending & (kPendingTimer | kPendingDevice)) return;
+    uint32_t pending = current_core_cpu().cpu->pending.load(std::memory_order_relaxed);
+    if (pending & awaited) return;
     asm volatile("sti; hlt; cli" ::: "memory");
 }
 
@@ -26,15 +26,15 @@ uint64_t port_read(uint16_t port, uint64_t bytes) {
     return value;
 }
 
-void flush_everything() {
+}  // namespace
+
+void flush_tlb() {
     // Kernel entries are global: switching PGE off and on drops them too.
     uint64_t cr4;
     asm volatile("mov %%cr4, %0" : "=r"(cr4));
     asm volatile("mov %0, %%cr4" ::"r"(cr4 & ~0x80ul) : "memory");
     asm volatile("mov %0, %%cr4" ::"r"(cr4) : "memory");
 }
-
-}  // namespace
 
 void serial_init() {
     constexpr uint16_t kCom1 = 0x3f8;
@@ -72,7 +72,7 @@ void stop_machine(uint8_t exit_code) {
 extern "C" uint64_t core_gate(uint64_t a, uint64_t b, uint64_t c, uint64_t operation) {
     using namespace coracle::core;
     switch (operation) {
-        case GATE_HALT: halt_until_interrupt(); return 0;
+        case GATE_HALT: halt_until_interrupt(static_cast<uint32_t>(a)); return 0;
         case GATE_PORT_IN: return port_read(static_cast<uint16_t>(a), b);
         case GATE_PORT_OUT:
             if (b == 1) out8(static_cast<uint16_t>(a), static_cast<uint8_t>(c));
@@ -82,7 +82,7 @@ extern "C" uint64_t core_gate(uint64_t a, uint64_t b, uint64_t c, uint64_t opera
         case GATE_READ_MSR: return read_msr_raw(static_cast<uint32_t>(a));
         case GATE_WRITE_MSR: write_msr_raw(static_cast<uint32_t>(a), b); return 0;
         case GATE_FLUSH_PAGE: asm volatile("invlpg (%0)" ::"r"(a) : "memory"); return 0;
-        case GATE_FLUSH_ALL: flush_everything(); return 0;
+        case GATE_FLUSH_ALL: flush_tlb(); return 0;
         case GATE_LOAD_PAGE_TABLE: asm volatile("mov %0, %%cr3" ::"r"(a) : "memory"); return 0;
         case GATE_PRINT: serial_write(reinterpret_cast<const char*>(a), b); return 0;
         case GATE_POWER_OFF: stop_machine(static_cast<uint8_t>(a));

@@ -12,10 +12,19 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernel-min/sched/cpu.h"
+
 namespace coracle::core {
 
-// Waits for an interrupt; returns at once if Cpu::pending is not zero. No wake-up can be lost.
-void halt();
+// Waits for an interrupt; returns at once if Cpu::pending has one of the `awaited` bits. No wake-up
+// can be lost.
+void halt(uint32_t awaited = kPendingTimer | kPendingDevice | kPendingWake);
+
+// Interrupts another CPU: WAKE_VECTOR, FLUSH_VECTOR (core/layout.h). A store, not a gate.
+void send_interrupt(const Cpu& cpu, uint8_t vector);
+// Starts another CPU at the real-mode page of this number: INIT, then SIPI. Stores, not gates.
+void send_start(const Cpu& cpu, uint8_t page);
+uint32_t own_apic_id();
 
 // Raises kPendingTimer after `nanoseconds` at the latest (LAPIC one-shot: about 4 s at most, so
 // look at the clock again); 0 disarms. A store to the local APIC, not a gate.

@@ -17,12 +17,23 @@
 #define CPU_ID 28
 #define CPU_PENDING_DEVICES 32
 
+// Each CPU's part of the core (core.h): aligned to its size, so that ring 0 finds it by its stack.
+#define MAX_CPUS 64
+#define CORE_CPU_SIZE 8192
+
+// Where the other CPUs start, in real mode: a page below 1 MiB, which nothing else uses once the
+// boot information has been read, and what is told to them at its end.
+#define TRAMPOLINE 0x8000
+#define TRAMPOLINE_PARAMETERS 0x8fe0
+
 #define TRAP_FRAME_SIZE 184
 #define TRAP_SYSCALL 0x100
 #define TRAP_INTERRUPT 0x101
 #define TRAP_CALL 0x102
 
 #define TIMER_VECTOR 0x20
+#define WAKE_VECTOR 0x21         // from another CPU: look at Cpu::pending
+#define FLUSH_VECTOR 0x22        // from another CPU: drop the TLB (struct Cpu)
 #define FIRST_DEVICE_VECTOR 0x40
 #define LAST_DEVICE_VECTOR 0x7f
 #define SPURIOUS_VECTOR 0xff

@@ -6,10 +6,12 @@
 extern "C" {
 extern uint64_t core_gdt_tss[];
 extern char core_exception_stubs[], core_breakpoint[], core_timer_interrupt[],
-    core_spurious_interrupt[], core_device_stubs[], core_syscall[];
+    core_wake_interrupt[], core_flush_interrupt[], core_spurious_interrupt[], core_device_stubs[],
+    core_syscall[];
 [[noreturn]] void core_enter_ring3(uint64_t argument, uint64_t function, uint64_t stack);
 // The ring-3 kernel's entry and first stack.
 void kernel_start(uint64_t boot_word);
+void secondary_start(coracle::Cpu* cpu);
 extern char kernel_boot_stack_top[];
 extern coracle::Cpu boot_cpu;
 }
@@ -18,24 +20,6 @@ namespace coracle::core {
 
 namespace {
 
-// Intel SDM 3A, 7.7: the 64-bit TSS.
-struct [[gnu::packed]] TaskState {
-    uint32_t reserved0;
-    uint64_t rsp[3];
-    uint64_t reserved1;
-    uint64_t ist[7];
-    uint64_t reserved2;
-    uint16_t reserved3, io_map_base;
-};
-static_assert(sizeof(TaskState) == 104);
-
-struct Stack {
-    alignas(16) char bytes[8192];
-    uint64_t top() { return reinterpret_cast<uint64_t>(bytes + sizeof(bytes)); }
-};
-
-TaskState task_state;
-Stack trap_stack, double_fault_stack, nmi_stack, machine_check_stack;
 struct alignas(16) IdtEntry {
     uint64_t low, high;
 };
@@ -72,32 +56,39 @@ void enable_cpu_features() {
 
 }  // namespace
 
-CoreCpu boot_core_cpu;
+[[gnu::section(".core.bss")]] CoreCpu core_cpus[MAX_CPUS];
 
-void set_up_descriptors() {
+static void set_up_interrupts() {
     for (unsigned i = 0; i < 32; i++) set_gate(i, core_exception_stubs + 16 * i, 0);
     // A program may execute int3, into and bound: these gates are open to ring 3.
     set_gate(3, core_breakpoint, kRing3);
     set_gate(4, core_exception_stubs + 16 * 4, kRing3);
-    set_gate(2, core_exception_stubs + 16 * 2, 0, 2);
+    set_gate(2, core_exception_stubs + 16 * 2, 0, 1);
     set_gate(8, core_exception_stubs + 16 * 8, 0, 1);
-    set_gate(18, core_exception_stubs + 16 * 18, 0, 3);
+    set_gate(18, core_exception_stubs + 16 * 18, 0, 1);
     for (unsigned v = 32; v < 256; v++) set_gate(v, core_spurious_interrupt, 0);
     set_gate(TIMER_VECTOR, core_timer_interrupt, 0);
+    set_gate(WAKE_VECTOR, core_wake_interrupt, 0);
+    set_gate(FLUSH_VECTOR, core_flush_interrupt, 0);
     for (unsigned v = FIRST_DEVICE_VECTOR; v <= LAST_DEVICE_VECTOR; v++) {
         set_gate(v, core_device_stubs + 16 * (v - FIRST_DEVICE_VECTOR), 0);
     }
+}
 
-    task_state.rsp[0] = trap_stack.top();
-    task_state.ist[0] = double_fault_stack.top();
-    task_state.ist[1] = nmi_stack.top();
-    task_state.ist[2] = machine_check_stack.top();
+// The tables and model-specific registers of one CPU, whose stack we are on or soon will be.
+void set_up_cpu(unsigned index, Cpu* cpu) {
+    CoreCpu& core_cpu = core_cpus[index];
+    core_cpu.cpu = cpu;
+    core_cpu.stack = reinterpret_cast<uint64_t>(&core_cpu) + CORE_CPU_SIZE;
+    TaskState& task_state = core_cpu.task_state;
+    task_state.rsp[0] = core_cpu.stack;
+    task_state.ist[0] = reinterpret_cast<uint64_t>(core_cpu.last_stack + sizeof(core_cpu.last_stack));
     task_state.io_map_base = sizeof(TaskState);
-    uint64_t base = reinterpret_cast<uint64_t>(&task_state);
-    core_gdt_tss[0] = 0x0000890000000000 | (sizeof(TaskState) - 1) | (base & 0xffffff) << 16 |
-                      (base >> 24 & 0xff) << 56;
-    core_gdt_tss[1] = base >> 32;
-    asm volatile("ltr %w0" ::"r"(TSS_SELECTOR));
+    const uint64_t base = reinterpret_cast<uint64_t>(&task_state);
+    core_gdt_tss[2 * index] = 0x0000890000000000 | (sizeof(TaskState) - 1) |
+                              (base & 0xffffff) << 16 | (base >> 24 & 0xff) << 56;
+    core_gdt_tss[2 * index + 1] = base >> 32;
+    asm volatile("ltr %w0" ::"r"(TSS_SELECTOR + 16 * index));
 
     struct [[gnu::packed]] {
         uint16_t limit;
@@ -108,17 +99,12 @@ void set_up_descriptors() {
     write_msr_raw(0xc0000081, 0x0023001000000000);  // STAR
     write_msr_raw(0xc0000082, reinterpret_cast<uint64_t>(core_syscall));
     write_msr_raw(0xc0000084, 0x257fd5);  // FMASK: as Linux's, all but the fixed flags
-
-    boot_core_cpu = {&boot_cpu, trap_stack.top(), 0};
-    boot_cpu.self = &boot_cpu;
-    write_msr_raw(0xc0000102, reinterpret_cast<uint64_t>(&boot_core_cpu));  // KERNEL_GS_BASE
-    write_msr_raw(0xc0000101, reinterpret_cast<uint64_t>(&boot_cpu));       // GS_BASE
+    write_msr_raw(0xc0000102, reinterpret_cast<uint64_t>(&core_cpu));  // KERNEL_GS_BASE
+    write_msr_raw(0xc0000101, reinterpret_cast<uint64_t>(cpu));        // GS_BASE
+    cpu->self = cpu;
 }
 
 void set_up_local_apic() {
-    // The old PIC, where there is one, must stay silent: all work goes by the local APIC.
-    out8(0x21, 0xff);
-    out8(0xa1, 0xff);
     *local_apic(0xf0) = 0x100 | SPURIOUS_VECTOR;
     *local_apic(0x80) = 0;             // TPR
     *local_apic(0x3e0) = 0xb;          // divide by 1
@@ -130,11 +116,26 @@ void set_up_local_apic() {
 extern "C" [[noreturn]] void core_main(uint64_t protocol, uint64_t information) {
     using namespace coracle::core;
     enable_cpu_features();
-    set_up_descriptors();
+    set_up_interrupts();
+    set_up_cpu(0, &boot_cpu);
     set_up_page_tables();
     serial_init();
+    // The old PIC, where there is one, must stay silent: all work goes by the local APIC.
+    out8(0x21, 0xff);
+    out8(0xa1, 0xff);
     set_up_local_apic();
     // Both words fit in one: the information is below 4 GiB.
     core_enter_ring3(information | protocol << 63, reinterpret_cast<uint64_t>(kernel_start),
                      reinterpret_cast<uint64_t>(kernel_boot_stack_top) - 8);
+}
+
+// Another CPU, on its trap stack: ring 3 has started it (kernel-min/sched/secondary_cpus.cpp).
+extern "C" [[noreturn]] void core_secondary_main(uint64_t index, coracle::Cpu* cpu, uint64_t stack) {
+    using namespace coracle::core;
+    enable_cpu_features();
+    load_kernel_page_tables();  // `cpu` is in the direct map
+    set_up_cpu(static_cast<unsigned>(index), cpu);
+    set_up_local_apic();
+    core_enter_ring3(reinterpret_cast<uint64_t>(cpu), reinterpret_cast<uint64_t>(secondary_start),
+                     stack - 8);
 }

@@ -72,6 +72,10 @@ void set_up_page_tables() {
     }
     for (unsigned i = 0; i < kImageTables; i++) image_pd[i] = table(image_pt[i]);
 
+    load_kernel_page_tables();
+}
+
+void load_kernel_page_tables() {
     asm volatile("mov %0, %%cr3" ::"r"(physical(kernel_pml4)) : "memory");
 }
 

@@ -67,6 +67,8 @@ core_breakpoint:
 .endm
 
 INTERRUPT core_timer_interrupt, core_on_timer
+INTERRUPT core_wake_interrupt, core_on_wake
+INTERRUPT core_flush_interrupt, core_on_flush
 
 .balign 16
 .globl core_spurious_interrupt

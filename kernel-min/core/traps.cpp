@@ -13,7 +13,7 @@ namespace {
 // Copies the frame to the thread's kernel stack and makes this return into a ring-3 upcall, with
 // the frame's address in rdi.
 void redirect(TrapFrame* frame, const char* upcall) {
-    Cpu* cpu = boot_core_cpu.cpu;
+    Cpu* cpu = current_core_cpu().cpu;
     bool is_entry = frame->from_application() || !frame->on_kernel_stack();
     uint64_t stack = is_entry ? cpu->kernel_stack_top : frame->rsp;
     // Below the interrupted frame, 16-byte aligned. Kernel code has no red zone.
@@ -41,7 +41,7 @@ bool within(uint64_t rip, const char* start, const char* end) {
 // before it leaves; between that look and the leaving instruction it is sent back to look again,
 // so nothing is left waiting. Both windows change no register that the look depends on.
 void note(TrapFrame* frame, uint32_t bits) {
-    Cpu* cpu = boot_core_cpu.cpu;
+    Cpu* cpu = current_core_cpu().cpu;
     cpu->pending.fetch_or(bits, std::memory_order_relaxed);
     *local_apic(0xb0) = 0;  // EOI
     if ((frame->cs & 3) == 0) return;
@@ -71,7 +71,23 @@ extern "C" void core_exception(TrapFrame* frame) {
 extern "C" void core_on_timer(TrapFrame* frame) { core::note(frame, kPendingTimer); }
 
 extern "C" void core_on_device(TrapFrame* frame) {
-    core::boot_core_cpu.cpu->pending_devices.fetch_or(1ul << frame->error_code,
+    core::current_core_cpu().cpu->pending_devices.fetch_or(1ul << frame->error_code,
                                                       std::memory_order_relaxed);
     core::note(frame, kPendingDevice);
+}
+
+extern "C" void core_on_wake(TrapFrame* frame) { core::note(frame, kPendingWake); }
+
+// The requester holds the kernel lock and waits for the answer, so there is one at a time.
+extern "C" void core_on_flush(TrapFrame*) {
+    Cpu* cpu = core::current_core_cpu().cpu;
+    const uint64_t address = cpu->flush_address;
+    if (address == kFlushAll) {
+        core::flush_tlb();
+    } else {
+        asm volatile("invlpg (%0)" ::"r"(address) : "memory");
+    }
+    cpu->flushes_done.store(cpu->flushes_wanted.load(std::memory_order_relaxed),
+                            std::memory_order_release);
+    *core::local_apic(0xb0) = 0;  // EOI
 }

@@ -271,6 +271,8 @@ uint64_t tsc_to_ns(uint64_t ticks) {
 }
 
 void arm_clock_timer(uint64_t nanoseconds) {
+    // The reference is the timer of the CPU that booted.
+    if (current_cpu()->id != 0) return core::arm_timer(nanoseconds);
     if (precision == Precision::kExact) refine_exact();
     // As long as there is something to measure, an idle timer goes on, and comes back here.
     if (nanoseconds == 0 && precision != Precision::kFinal) nanoseconds = UINT32_MAX;

@@ -14,6 +14,11 @@ constexpr uint32_t kPendingTimer = 1;    // set by the core: the one-shot timer 
 constexpr uint32_t kPendingDevice = 2;   // set by the core: see pending_devices
 constexpr uint32_t kPendingSignal = 4;   // the current thread may have a signal to take
 constexpr uint32_t kPendingReschedule = 8;  // somebody more entitled waits for the CPU
+constexpr uint32_t kPendingWake = 16;  // set by the core: another CPU asks to look
+
+constexpr uint64_t kFlushAll = ~uint64_t{0};
+
+struct CpuScheduler;  // sched/scheduler.cpp
 
 struct Cpu {
     Cpu* self;                   // offset 0
@@ -22,7 +27,25 @@ struct Cpu {
     std::atomic<uint32_t> pending;  // 24
     uint32_t id;                 // 28
     std::atomic<uint64_t> pending_devices;  // 32
+
+    uint32_t apic_id;
+    bool holds_kernel_lock;  // see sched/kernel_lock.h
+    CpuScheduler* scheduler;
+
+    // The queue for the kernel lock.
+    std::atomic<Cpu*> next_waiter;
+    std::atomic<bool> lock_granted, waits_halted;
+
+    // The TLB (sched/tlb.h). The core answers FLUSH_VECTOR by these.
+    uint64_t page_table;         // what CR3 holds
+    bool flush_before_use;       // asked for while the CPU idled
+    uint64_t flush_address;      // one page, or kFlushAll
+    std::atomic<uint64_t> flushes_wanted, flushes_done;
 };
+
+// Every CPU that runs, in the order of their ids. The first is the one that booted.
+extern Cpu* cpus[];
+extern unsigned cpu_count;
 
 inline Cpu* current_cpu() {
     Cpu* cpu;

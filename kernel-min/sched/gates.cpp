@@ -48,7 +48,28 @@ void io_apic_write(uint32_t index, uint32_t value) {
 
 }  // namespace
 
-void halt() { gate(GATE_HALT); }
+void halt(uint32_t awaited) { gate(GATE_HALT, awaited); }
+
+// Intel SDM 3A, 10.6.1: the interrupt command register. The low half's store sends.
+static void send_command(const Cpu& cpu, uint32_t command) {
+    constexpr uint32_t kDeliveryPending = 1 << 12;
+    while (local_apic(0x300) & kDeliveryPending) asm volatile("pause");
+    local_apic(0x310) = cpu.apic_id << 24;
+    local_apic(0x300) = command;
+}
+
+void send_interrupt(const Cpu& cpu, uint8_t vector) {
+    constexpr uint32_t kAssert = 1 << 14;
+    send_command(cpu, kAssert | vector);
+}
+
+void send_start(const Cpu& cpu, uint8_t page) {
+    constexpr uint32_t kInit = 0x4500, kStartUp = 0x4600;
+    send_command(cpu, kInit);
+    send_command(cpu, kStartUp | page);
+}
+
+uint32_t own_apic_id() { return local_apic(0x20) >> 24; }
 
 void arm_timer(uint64_t nanoseconds) {
     // The local APIC counts nanoseconds under QEMU's TCG and under KVM. A longer time than it can

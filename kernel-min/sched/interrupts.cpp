@@ -26,8 +26,8 @@ uint8_t register_interrupt_handler(InterruptHandler function, void* context) {
 void handle_pending_interrupts() {
     Cpu* cpu = current_cpu();
     uint32_t pending =
-        cpu->pending.fetch_and(~(kPendingTimer | kPendingDevice), std::memory_order_relaxed);
-    if (pending & kPendingTimer) run_expired_timers();
+        cpu->pending.fetch_and(~(kPendingTimer | kPendingDevice | kPendingWake), std::memory_order_relaxed);
+    if (pending & kPendingTimer) current_timer_queue().run_expired();
     if (!(pending & kPendingDevice)) return;
     uint64_t devices = cpu->pending_devices.exchange(0, std::memory_order_relaxed);
     while (devices) {

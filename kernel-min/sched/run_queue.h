@@ -39,6 +39,17 @@ class RunQueue {
         size_--;
     }
 
+    // The first for which `condition` holds, removed.
+    template <typename Condition>
+    Thread* take_if(Condition condition) {
+        for (Thread& thread : ready_) {
+            if (!condition(thread)) continue;
+            remove(thread);
+            return &thread;
+        }
+        return nullptr;
+    }
+
     Thread* take_first() {
         Thread* thread = first();
         if (!thread) return nullptr;

@@ -1,36 +1,30 @@
 #include "kernel-min/sched/scheduler.h"
 
-#include <cstring>
-
+#include "kernel-min/core/gates.h"
+#include "kernel-min/core/layout.h"
 #include "kernel-min/devices/clock_source.h"
 #include "kernel-min/lib/panic.h"
 #include "kernel-min/memory/heap.h"
-#include "kernel-min/memory/kernel_map.h"
+#include "kernel-min/sched/cpu_scheduler.h"
 #include "kernel-min/sched/idle.h"
-#include "kernel-min/sched/run_queue.h"
-#include "kernel-min/sched/timer_queue.h"
-
-extern "C" {
-void switch_stacks(uint64_t* save, uint64_t load);  // sched/switch.S
-void finish_switch();
-extern char first_run[], call_exit_check[];
-}
+#include "kernel-min/sched/kernel_lock.h"
+#include "kernel-min/sched/tlb.h"
 
 namespace coracle {
+
+Cpu* cpus[MAX_CPUS];
+unsigned cpu_count;
+
 namespace {
 
 constexpr uint64_t kSliceNs = 3'000'000;
 constexpr uint64_t kWakeUpGranularityNs = 1'000'000;
 
-void on_slice_end(void*);
+uint64_t idle_cpus;  // bit n: CPU n waits for work
 
-RunQueue run_queue;
-Timer slice_timer(on_slice_end, nullptr);
-Thread* exited_thread;  // until another one's stack is in use
-bool is_idle;
+uint64_t bit(const Cpu& cpu) { return uint64_t{1} << cpu.id; }
 
 uint64_t ticks_of(uint64_t ns) {
-    // A power of two near the rate is good enough for entitlements.
     static uint64_t ticks_per_microsecond = 0;
     if (!ticks_per_microsecond) {
         const uint64_t ns_per_mega_tick = tsc_to_ns(1'000'000);
@@ -41,6 +35,7 @@ uint64_t ticks_of(uint64_t ns) {
 
 bool is_fair(const Thread& thread) { return thread.key.rank == kFairRank; }
 
+// `thread` runs, on this CPU or another.
 void account(Thread& thread) {
     const uint64_t now = read_tsc();
     const uint64_t ticks = now - thread.started_ticks;
@@ -50,99 +45,150 @@ void account(Thread& thread) {
     if (is_fair(thread)) thread.key.order += virtual_ticks(ticks, thread.weight);
 }
 
-void request_reschedule() {
-    current_cpu()->pending.fetch_or(kPendingReschedule, std::memory_order_relaxed);
+void request_reschedule(Cpu& cpu) {
+    cpu.pending.fetch_or(kPendingReschedule);
+    if (&cpu != current_cpu()) core::send_interrupt(cpu, WAKE_VECTOR);
 }
 
-void start_slice_timer() {
-    if (!slice_timer.is_active()) slice_timer.start(monotonic_ns() + kSliceNs);
+// On the timer's own CPU.
+void start_slice_timer(CpuScheduler& scheduler) {
+    if (!scheduler.slice_timer.is_active()) {
+        scheduler.slice_timer.start(monotonic_ns() + kSliceNs);
+    }
 }
 
-void on_slice_end(void*) {
-    const Thread* first = run_queue.first();
-    if (!first) return;
-    start_slice_timer();
-    if (is_idle) return;
-    Thread& thread = *current_thread();
-    account(thread);
-    if (first->key < thread.key) request_reschedule();
-}
-
-// A thread has become ready: whether the running one should make room for it.
-void consider_preemption(const Thread& woken) {
-    if (is_idle) return;
-    start_slice_timer();
-    Thread& running = *current_thread();
+// A thread has become ready on a CPU that runs another: whether that one should make room.
+void consider_preemption(Cpu& cpu, const Thread& woken) {
+    Thread& running = *cpu.current;
     RunKey key = woken.key;
     if (is_fair(woken)) {
         if (is_fair(running)) account(running);
         key.order += virtual_ticks(ticks_of(kWakeUpGranularityNs), woken.weight);
     }
-    if (key < running.key) request_reschedule();
-}
-
-// Whether the thread entered the kernel by a C call, which may lose the vector registers: the
-// frame in syscall-table/entry.S, with its own application stack pointer and return address.
-bool called_as_c_function(const Thread& thread) {
-    const auto* top = reinterpret_cast<const uint64_t*>(thread.kernel_stack_top);
-    return top[-1] != 0 && top[-9] == reinterpret_cast<uint64_t>(call_exit_check);
-}
-
-uint64_t read_fs_base() {
-    uint64_t base;
-    asm volatile("rdfsbase %0" : "=r"(base));
-    return base;
-}
-
-void switch_to(Thread& next) {
-    Thread& previous = *current_thread();
-    Cpu* cpu = current_cpu();
-    const uint32_t pending =
-        cpu->pending.fetch_and(~(kPendingSignal | kPendingReschedule), std::memory_order_relaxed);
-    previous.signal_noted = pending & kPendingSignal;
-    if (next.signal_noted) cpu->pending.fetch_or(kPendingSignal, std::memory_order_relaxed);
-
-    const bool is_c_call = called_as_c_function(previous);
-    if (is_c_call) {
-        previous.vector_state.save_control();
-    } else if (previous.run_state != RunState::kExited) {
-        previous.vector_state.save_all();
+    const bool is_local = &cpu == current_cpu();
+    if (is_local) start_slice_timer(*cpu.scheduler);
+    // Another CPU starts its timer when it looks.
+    if (key < running.key || (!is_local && !cpu.scheduler->slice_timer.is_active())) {
+        request_reschedule(cpu);
     }
-    next.vector_state.restore(!is_c_call);
-    previous.fs_base = read_fs_base();
-    asm volatile("wrfsbase %0" ::"r"(next.fs_base));
+}
 
-    cpu->current = &next;
-    cpu->kernel_stack_top = next.kernel_stack_top;
-    switch_stacks(&previous.stack_pointer, next.stack_pointer);
-    finish_switch();
+// Where a thread that wakes should run.
+Cpu& choose_cpu(const Thread& thread) {
+    Cpu& last = *thread.cpu;
+    if (last.current == &thread) return last;  // it idles on this thread's stack
+    const uint64_t allowed = thread.affinity & online_cpus();
+    const uint64_t idle = idle_cpus & allowed;
+    if (idle & bit(last)) return last;
+    if (idle) return *cpus[__builtin_ctzl(idle)];
+    return allowed & bit(last) ? last : *cpus[__builtin_ctzl(allowed)];
+}
+
+// Virtual run time counts from its queue's floor.
+void move_key(Thread& thread, const RunQueue& from, const RunQueue& to) {
+    if (&from != &to && is_fair(thread)) thread.key.order += to.floor() - from.floor();
+}
+
+void make_ready(Thread& thread, uint64_t credit_ns) {
+    Cpu& cpu = choose_cpu(thread);
+    move_key(thread, thread.cpu->scheduler->ready, cpu.scheduler->ready);
+    if (cpu.current != &thread) thread.cpu = &cpu;
+    thread.run_state = RunState::kReady;
+    cpu.scheduler->ready.add_woken(thread, credit_ns ? ticks_of(credit_ns) : 0);
+    if (!is_idle(cpu)) return consider_preemption(cpu, thread);
+    if (&cpu == current_cpu()) return;
+    idle_cpus &= ~bit(cpu);  // the next one to wake goes elsewhere
+    core::send_interrupt(cpu, WAKE_VECTOR);
+}
+
+// A ready thread of a busier CPU, for one that has none.
+Thread* steal(Cpu& thief) {
+    for (unsigned i = 1; i < cpu_count; i++) {
+        Cpu& victim = *cpus[(thief.id + i) % cpu_count];
+        Thread* thread = victim.scheduler->ready.take_if([&](const Thread& candidate) {
+            return (candidate.affinity & bit(thief)) && victim.current != &candidate;
+        });
+        if (!thread) continue;
+        move_key(*thread, victim.scheduler->ready, thief.scheduler->ready);
+        return thread;
+    }
+    return nullptr;
+}
+
+// Waits for a thread to run, in the context of one that cannot.
+Thread& wait_for_work(Cpu& cpu) {
+    for (;;) {
+        idle_cpus |= bit(cpu);
+        handle_pending_interrupts();
+        Thread* next = cpu.scheduler->ready.take_first();
+        if (!next && cpu_count > 1) next = steal(cpu);
+        if (next) {
+            idle_cpus &= ~bit(cpu);
+            return *next;
+        }
+        if (cpu_count > 1) unlock_kernel();
+        idle();
+        if (cpu_count > 1) lock_kernel();
+        if (cpu.flush_before_use) {
+            cpu.flush_before_use = false;
+            core::load_page_table(cpu.page_table);
+        }
+    }
+}
+
+void run(Thread& next) {
+    next.run_state = RunState::kRunning;
+    next.slice_ticks = 0;
+    next.started_ticks = read_tsc();
+    CpuScheduler& scheduler = current_scheduler();
+    if (!scheduler.ready.is_empty()) start_slice_timer(scheduler);
+    if (&next != current_thread()) switch_to(next);
 }
 
 // The current thread, accounted and not among the ready unless it may go on, makes room.
 void run_next() {
-    Thread* next = run_queue.take_first();
-    while (!next) {
-        is_idle = true;
-        handle_pending_interrupts();
-        next = run_queue.take_first();
-        if (!next) idle();
-    }
-    is_idle = false;
-    next->run_state = RunState::kRunning;
-    next->slice_ticks = 0;
-    next->started_ticks = read_tsc();
-    if (next != current_thread()) switch_to(*next);
+    Cpu& cpu = *current_cpu();
+    Thread* next = cpu.scheduler->ready.take_first();
+    run(next ? *next : wait_for_work(cpu));
 }
 
 }  // namespace
 
+void CpuScheduler::on_slice_end(void* context) {
+    Cpu& cpu = *static_cast<Cpu*>(context);
+    CpuScheduler& scheduler = *cpu.scheduler;
+    const Thread* first = scheduler.ready.first();
+    if (!first || is_idle(cpu)) return;
+    start_slice_timer(scheduler);
+    Thread& running = *cpu.current;
+    account(running);
+    if (first->key < running.key) request_reschedule(cpu);
+}
+
+TimerQueue& current_timer_queue() { return current_scheduler().timers; }
+
+bool is_idle(const Cpu& cpu) { return idle_cpus & bit(cpu); }
+
+uint64_t online_cpus() { return cpu_count == MAX_CPUS ? ~uint64_t{0} : (uint64_t{1} << cpu_count) - 1; }
+
+uint64_t idle_tsc_ticks() {
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < cpu_count; i++) sum += cpus[i]->scheduler->idle_ticks;
+    return sum;
+}
+
+void idle() {
+    const uint64_t start = read_tsc();
+    core::halt();
+    current_scheduler().idle_ticks += read_tsc() - start;
+}
+
 void wake(Thread& thread) {
     thread.woken = true;
-    if (thread.run_state != RunState::kSleeping) return;
-    thread.run_state = RunState::kReady;
-    run_queue.add_woken(thread, ticks_of(kSliceNs));
-    consider_preemption(thread);
+    if (thread.run_state == RunState::kSleeping) make_ready(thread, kSliceNs);
 }
+
+void start_thread(Thread& thread) { make_ready(thread, 0); }
 
 void sleep_until_wake() {
     Thread& thread = *current_thread();
@@ -154,85 +200,67 @@ void sleep_until_wake() {
 
 void yield() {
     Thread& thread = *current_thread();
-    const Thread* first = run_queue.first();
+    RunQueue& ready = current_scheduler().ready;
+    const Thread* first = ready.first();
     if (!first || first->key.rank > thread.key.rank) return;
     account(thread);
-    Thread* next = run_queue.take_first();
+    Thread* next = ready.take_first();
     thread.run_state = RunState::kReady;
     thread.voluntary_switches++;
-    run_queue.add_preempted(thread, true);
-    next->run_state = RunState::kRunning;
-    next->slice_ticks = 0;
-    next->started_ticks = thread.started_ticks;
-    switch_to(*next);
+    ready.add_preempted(thread, true);
+    run(*next);
 }
 
 void reschedule() {
     Thread& thread = *current_thread();
+    Cpu& cpu = *current_cpu();
     account(thread);
-    const Thread* first = run_queue.first();
-    if (!first || !(first->key < thread.key)) return;
+    if (!(thread.affinity & bit(cpu))) {
+        thread.involuntary_switches++;
+        thread.run_state = RunState::kSleeping;
+        cpu.scheduler->leaving_thread = &thread;
+        return run(*cpu.scheduler->idle_thread);
+    }
+    RunQueue& ready = cpu.scheduler->ready;
+    const Thread* first = ready.first();
+    if (!first || !(first->key < thread.key)) {
+        if (first) start_slice_timer(*cpu.scheduler);
+        return;
+    }
     thread.run_state = RunState::kReady;
     thread.involuntary_switches++;
-    run_queue.add_preempted(thread, false);
+    ready.add_preempted(thread, false);
     run_next();
-}
-
-Result<Thread*> create_thread(const TrapFrame& frame, uint64_t fs_base) {
-    auto thread = TRY(make_unique_object<Thread>());
-    thread->kernel_stack_top = TRY(allocate_kernel_stack());
-    if (auto allocated = thread->vector_state.allocate(); !allocated.ok()) {
-        discard_thread(thread.release());
-        return allocated.error();
-    }
-    thread->vector_state.save_all();
-    thread->fs_base = fs_base;
-    const Thread& parent = *current_thread();
-    thread->key = parent.key;
-    thread->weight = parent.weight;
-
-    // From the top down: the mark of a trap's frame, the frame, and what switch_stacks takes.
-    auto* words = reinterpret_cast<uint64_t*>(thread->kernel_stack_top);
-    *--words = 0;
-    words -= sizeof(TrapFrame) / sizeof(uint64_t);
-    memcpy(words, &frame, sizeof(frame));
-    *--words = reinterpret_cast<uint64_t>(first_run);
-    constexpr unsigned kSavedRegisters = 6;
-    for (unsigned i = 0; i < kSavedRegisters; i++) *--words = 0;
-    thread->stack_pointer = reinterpret_cast<uint64_t>(words);
-    return thread.release();
-}
-
-void start_thread(Thread& thread) {
-    thread.run_state = RunState::kReady;
-    run_queue.add_woken(thread, 0);
-    consider_preemption(thread);
-}
-
-void discard_thread(Thread* thread) {
-    free_kernel_stack(thread->kernel_stack_top);
-    thread->vector_state.release();
-    delete thread;
 }
 
 void end_current_thread() {
     Thread& thread = *current_thread();
     account(thread);
     thread.run_state = RunState::kExited;
-    exited_thread = &thread;
+    current_scheduler().exited_thread = &thread;
     run_next();
     panic("a thread that ended runs again");
 }
 
 void set_entitlement(Thread& thread, uint32_t rank, uint32_t weight) {
+    RunQueue& ready = thread.cpu->scheduler->ready;
     const bool is_ready = thread.run_state == RunState::kReady;
-    if (is_ready) run_queue.remove(thread);
+    if (is_ready) ready.remove(thread);
     if (thread.run_state == RunState::kRunning) account(thread);
-    if (rank == kFairRank && !is_fair(thread)) thread.key.order = run_queue.floor();
+    if (rank == kFairRank && !is_fair(thread)) thread.key.order = ready.floor();
     thread.key.rank = rank;
     thread.weight = weight;
-    if (is_ready) run_queue.add_woken(thread, 0);
-    if (run_queue.first()) request_reschedule();
+    if (is_ready) ready.add_woken(thread, 0);
+    if (ready.first() && !is_idle(*thread.cpu)) request_reschedule(*thread.cpu);
+}
+
+void set_affinity(Thread& thread, uint64_t affinity) {
+    thread.affinity = affinity;
+    if (affinity & bit(*thread.cpu)) return;
+    if (thread.run_state == RunState::kRunning) return request_reschedule(*thread.cpu);
+    if (thread.run_state != RunState::kReady || thread.cpu->current == &thread) return;
+    thread.cpu->scheduler->ready.remove(thread);
+    make_ready(thread, 0);
 }
 
 uint64_t run_ticks(const Thread& thread) {
@@ -240,12 +268,11 @@ uint64_t run_ticks(const Thread& thread) {
     return thread.run_ticks + (is_running ? read_tsc() - thread.started_ticks : 0);
 }
 
-}  // namespace coracle
-
-// On the stack of the thread that runs now, after each switch.
-extern "C" void finish_switch() {
-    using namespace coracle;
-    if (!exited_thread) return;
-    discard_thread(exited_thread);
-    exited_thread = nullptr;
+void run_others() {
+    for (;;) {
+        current_thread()->run_state = RunState::kSleeping;
+        run_next();
+    }
 }
+
+}  // namespace coracle

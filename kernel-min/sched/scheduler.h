@@ -1,6 +1,10 @@
 // Which thread runs. Kernel code is never preempted: it runs until it sleeps (sched/wait.h) or
 // leaves. Application code is preempted when its slice ends or somebody more entitled wakes.
 //
+// Each CPU has its own queue; a thread that wakes goes where it ran last, or to a CPU that idles,
+// and a CPU without work takes some from the others. A CPU idles on the stack of the thread that
+// ran out of work, and goes on there without a switch when that thread wakes first.
+//
 // Fair threads share by virtual run time, weighted by nice; real-time threads (rank below
 // kFairRank) run before them. There is no tick: the timer runs while somebody waits for the CPU.
 #pragma once
@@ -38,6 +42,18 @@ void discard_thread(Thread* thread);
 
 // Changes how a thread, perhaps a running or ready one, is entitled.
 void set_entitlement(Thread& thread, uint32_t rank, uint32_t weight);
+
+// Bit n: CPU n. At least one must run; if the thread's CPU is not among them, it moves.
+void set_affinity(Thread& thread, uint64_t affinity);
+
+// The CPUs that run, as an affinity.
+uint64_t online_cpus();
+
+// Whether the CPU waits for work, and will take the kernel lock before it goes on.
+bool is_idle(const Cpu& cpu);
+
+// For a thread that has nothing to do but to find others to run (sched/secondary_cpus.cpp).
+[[noreturn]] void run_others();
 
 // TSC ticks that the thread has run until now.
 uint64_t run_ticks(const Thread& thread);

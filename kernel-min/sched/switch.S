@@ -25,7 +25,15 @@ switch_stacks:
 .balign 16
 .globl first_run
 first_run:
-    call finish_switch
+    call finish_first_switch
     jmp leave_to_application
+
+// Where an idle thread begins that its CPU did not start on.
+.balign 16
+.globl first_idle_run
+first_idle_run:
+    call finish_switch
+    call run_idle_thread
+    ud2
 
 .section .note.GNU-stack, "", @progbits

@@ -49,6 +49,9 @@ struct Thread : ReadyHook, SiblingHook, TidHook {
     uint64_t started_ticks = 0;     // the TSC when it last began to run
     uint64_t stack_pointer = 0;     // while it does not run
     uint64_t fs_base = 0;           // while it does not run
+    uint64_t page_table = 0;        // its root; 0: the kernel half alone, which any has
+    Cpu* cpu = nullptr;             // where it runs, or ran last
+    uint64_t affinity = ~uint64_t{0};  // bit n: may run on CPU n
     VectorState vector_state;
     uint64_t voluntary_switches = 0, involuntary_switches = 0;
 

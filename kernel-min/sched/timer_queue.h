@@ -1,12 +1,14 @@
-// One-shot timers on the monotonic clock, in the order of their deadlines, above the core's one
-// hardware timer. Callbacks run from run_expired_timers(), in kernel context, outside of any other
-// kernel code.
+// One-shot timers on the monotonic clock, in the order of their deadlines, above each CPU's one
+// hardware timer. Callbacks run from run_expired_timers() on the CPU that started the timer, in
+// kernel context, outside of any other kernel code.
 #pragma once
 
 #include <boost/intrusive/set.hpp>
 #include <cstdint>
 
 namespace coracle {
+
+class TimerQueue;
 
 class Timer : public boost::intrusive::set_base_hook<
                   boost::intrusive::link_mode<boost::intrusive::safe_link>> {
@@ -27,14 +29,27 @@ class Timer : public boost::intrusive::set_base_hook<
     bool operator<(const Timer& other) const { return deadline_ns_ < other.deadline_ns_; }
 
   private:
-    friend void run_expired_timers();
+    friend TimerQueue;
     Callback callback_;
     void* context_;
     uint64_t deadline_ns_ = 0;
+    TimerQueue* queue_ = nullptr;  // while it is active
 };
 
-// Runs the callbacks that are due and arms the hardware for the next. Called by
-// handle_pending_interrupts() for kPendingTimer.
-void run_expired_timers();
+// The timers of one CPU.
+class TimerQueue {
+  public:
+    void insert(Timer& timer);  // on its CPU
+    void remove(Timer& timer);  // on any CPU
+    // Runs the callbacks that are due and arms the hardware for the next. On its CPU.
+    void run_expired();
+
+  private:
+    void arm_for_first();
+    boost::intrusive::multiset<Timer> timers_;
+};
+
+// The current CPU's.
+TimerQueue& current_timer_queue();
 
 }  // namespace coracle

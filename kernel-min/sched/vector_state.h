@@ -18,12 +18,12 @@ class VectorState {
     // Takes memory for all registers: release() gives it back. ENOMEM.
     Result<void> allocate();
     void release();
+    bool is_allocated() const { return area_ != nullptr; }
 
     void save_all();        // after allocate()
     void save_control();    // MXCSR and the x87 control word
     // Loads what was saved last. `left_all`: the CPU holds all registers of another thread.
     void restore(bool left_all) const;
-    bool holds_all() const { return holds_all_; }
 
   private:
     uint8_t* area_ = nullptr;

@@ -1,9 +1,9 @@
 #include "libposix/memory/address_space.h"
 
-#include "kernel-min/core/gates.h"
 #include "kernel-min/lib/random.h"
 #include "kernel-min/memory/heap.h"
 #include "kernel-min/memory/kernel_map.h"
+#include "kernel-min/sched/tlb.h"
 
 namespace coracle {
 
@@ -18,9 +18,6 @@ constexpr uint64_t kInitialStack = 132 * 1024;
 uint64_t random_pages(uint64_t count) {
     return random_u64() % count * kPageSize;
 }
-
-// The one whose tables the CPU uses.
-AddressSpace* active_space;
 
 AddressSpace::List spaces;
 
@@ -60,20 +57,11 @@ AddressSpace::~AddressSpace() {
 }
 
 void AddressSpace::activate() {
-    active_space = this;
-    core::load_page_table(table_.root());
-}
-
-bool AddressSpace::is_current() const {
-    return active_space == this;
+    use_page_table(table_.root());
 }
 
 void AddressSpace::flush(const StaleRange& stale) {
-    if (stale.start >= stale.end || !is_current()) return;
-    // A gate costs more than the misses of a whole TLB, so never two of them. Entries of the
-    // application's half are not global.
-    if (stale.end - stale.start <= kPageSize) return core::flush_page(stale.start);
-    core::load_page_table(table_.root());
+    if (stale.start < stale.end) flush_tlb(table_.root(), stale.start, stale.end);
 }
 
 void AddressSpace::count_resident(int64_t pages) {

@@ -128,7 +128,6 @@ class AddressSpace : public RefCounted<AddressSpace>,
     uint64_t locked_bytes() const;
     uint64_t break_start() const { return break_start_; }
     uint64_t break_end() const { return break_end_; }
-    bool is_current() const;
     PageTable& page_table() { return table_; }
 
     std::unique_ptr<AddressSpaceAttachment> call_sites;  // syscall-table/rewriter/process_code.cpp

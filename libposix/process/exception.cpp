@@ -2,6 +2,7 @@
 // code did wrong to the panic.
 #include "kernel-min/lib/panic.h"
 #include "kernel-min/memory/fixups.h"
+#include "kernel-min/sched/kernel_lock.h"
 #include "libposix/memory/page_fault.h"
 #include "libposix/process/process.h"
 #include "libposix/signals/signal_delivery.h"
@@ -9,6 +10,7 @@
 using namespace coracle;
 
 extern "C" void on_exception(TrapFrame* frame) {
+    KernelSection section;
     auto exception = static_cast<Exception>(frame->vector);
     if (exception == Exception::kPageFault && handle_page_fault(*frame)) return;
     if (!frame->from_application()) {

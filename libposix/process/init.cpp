@@ -14,6 +14,8 @@
 #include "kernel-min/memory/frames.h"
 #include "kernel-min/memory/heap.h"
 #include "kernel-min/memory/kernel_map.h"
+#include "kernel-min/sched/kernel_lock.h"
+#include "kernel-min/sched/secondary_cpus.h"
 #include "libposix/files/terminal/standard_streams.h"
 #include "libposix/fs/mount.h"
 #include "libposix/net/socket.h"
@@ -93,6 +95,7 @@ Result<void> enter_working_directory(Process& process) {
                                                             : LibcChoice::kBuiltin},
                             frame);
     if (!executed) refuse_program(executed.error_code());
+    if (cpu_count > 1) unlock_kernel();
     enter_application(&frame);
 }
 
@@ -128,6 +131,9 @@ Result<BootConfig> read_configuration() {
     }
     if (configuration.hostname) set_host_name(configuration.hostname);
     if (!enter_working_directory(*current_process())) give_up("the working directory is not there");
+
+    start_secondary_cpus();
+    if (cpu_count > 1) take_kernel_lock_in_calls();
 
     auto stack = allocate_kernel_stack();
     if (!stack) give_up("not enough memory: give a larger -m");

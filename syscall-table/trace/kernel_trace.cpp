@@ -11,7 +11,6 @@
 
 namespace coracle {
 
-extern "C" const SyscallThunk* dispatch_table;  // the table in force: entry.cpp
 
 namespace {
 
@@ -55,13 +54,13 @@ constexpr auto kTracingThunks = [] {
 }();
 
 bool is_enabled() {
-    return dispatch_table == kTracingThunks.data();
+    return used_thunks() == kTracingThunks.data();
 }
 
 }  // namespace
 
 void enable_tracing() {
-    dispatch_table = kTracingThunks.data();
+    use_thunks(kTracingThunks.data());
 }
 
 void trace_signal(const SignalInfo& info) {

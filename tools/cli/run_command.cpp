@@ -145,6 +145,7 @@ int run_command(const RunOptions& options) {
     RootImage image = cache.obtain(request);
     settings.root_image = image.path;
     settings.memory_bytes = memory_for(options, settings.kernel, image.size);
+    settings.cpus = options.cpus;
     settings.machine = options.machine;
     settings.gdb_port = options.gdb_port;
     settings.accelerator = choose_accelerator(options, settings, cache.folder());

@@ -62,6 +62,8 @@ NetworkSettings understand_network(const RunArguments& arguments) {
     return network;
 }
 
+constexpr unsigned kMaxCpus = 64;  // The kernel's MAX_CPUS.
+
 }  // namespace
 
 void add_run_options(CLI::App& app, RunArguments& arguments) {
@@ -74,6 +76,8 @@ void add_run_options(CLI::App& app, RunArguments& arguments) {
     };
     app.add_option("-m,--memory", arguments.memory,
                    "Memory: bytes, or with b, k, m or g (default: 256m beside the root image)");
+    app.add_option("--cpus", arguments.cpus, "Virtual processors (default 1)")
+        ->check(CLI::Range(1u, kMaxCpus));
     add_list("-e,--env", arguments.environment,
              "Environment: NAME=VALUE, or NAME for the host's value");
     add_list("--env-file", arguments.environment_files, "A file of -e lines");
@@ -196,6 +200,7 @@ RunOptions understand(const RunArguments& arguments, const std::vector<std::stri
     options.arguments.assign(words.begin() + 1, words.end());
 
     if (!arguments.memory.empty()) options.memory_bytes = parse_memory(arguments.memory);
+    options.cpus = arguments.cpus;
     for (const std::string& path : arguments.environment_files) {
         read_environment_file(path, options);
     }

@@ -23,6 +23,7 @@ struct RunOptions {
     std::string program;
     std::vector<std::string> arguments;                            // Without the program's name.
     uint64_t memory_bytes = 0;                                     // 0: as the image needs.
+    unsigned cpus = 1;
     std::vector<std::pair<std::string, std::string>> environment;  // In order, as given.
     std::string folder = "/";
     std::vector<Volume> volumes;
@@ -48,6 +49,7 @@ struct RunArguments {
     std::string accelerator = "auto", machine = "microvm", gdb;
     std::string network = "user", mac, gateway, capture_file;
     int stop_timeout = 10;
+    unsigned cpus = 1;
     std::vector<std::string> environment, environment_files, volumes;
     std::vector<std::string> ports, addresses, name_servers;
     bool interactive = false, terminal = false, remove = false, dry_run = false, verbose = false;

@@ -23,7 +23,7 @@ std::vector<std::string> qemu_command(const VmSettings& settings) {
     // calibration; the wall clock comes over the channel, so there is no RTC.
     add({"-M", microvm ? "microvm,x-option-roms=off,acpi=off,pic=off,rtc=off,pit=on" : "q35"});
     add({"-accel", settings.accelerator == Accelerator::kKvm ? "kvm" : "tcg"});
-    add({"-cpu", "max", "-smp", "1"});
+    add({"-cpu", "max", "-smp", std::to_string(settings.cpus)});
     add({"-m", fmt::format("{}k", settings.memory_bytes / 1024)});
     add({"-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"});
     add({"-kernel", settings.kernel});

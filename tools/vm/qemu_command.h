@@ -17,6 +17,7 @@ struct VmSettings {
     std::string root_image;  // Empty: none.
     std::string append;      // Kernel command line, beyond what QEMU adds.
     uint64_t memory_bytes = 256 << 20;
+    unsigned cpus = 1;
     Machine machine = Machine::kMicrovm;
     Accelerator accelerator = Accelerator::kTcg;
     int gdb_port = 0;  // 0: no debugger.

@@ -15,10 +15,14 @@ uint64_t now, armed_for;
 }
 uint64_t monotonic_ns() { return now; }
 void arm_clock_timer(uint64_t nanoseconds) { armed_for = nanoseconds; }
+TimerQueue& current_timer_queue() {
+    static TimerQueue queue;
+    return queue;
+}
 
 namespace {
 
-class TimerQueue : public ::testing::Test {
+class TimerQueueTest : public ::testing::Test {
   protected:
     struct Recorder {
         Recorder(std::vector<int>& order_in, int id_in)
@@ -47,33 +51,33 @@ class TimerQueue : public ::testing::Test {
     std::vector<std::unique_ptr<Recorder>> recorders_;
 };
 
-TEST_F(TimerQueue, FiresInTheOrderOfDeadlines) {
+TEST_F(TimerQueueTest, FiresInTheOrderOfDeadlines) {
     make(3).timer.start(3000);
     make(1).timer.start(1500);
     make(2).timer.start(2000);
     EXPECT_EQ(500u, armed_for);
     now = 1499;
-    run_expired_timers();
+    current_timer_queue().run_expired();
     EXPECT_TRUE(order_.empty());
     EXPECT_EQ(1u, armed_for);
     now = 2000;
-    run_expired_timers();
+    current_timer_queue().run_expired();
     EXPECT_EQ((std::vector<int>{1, 2}), order_);
     EXPECT_EQ(1000u, armed_for);
     now = 5000;
-    run_expired_timers();
+    current_timer_queue().run_expired();
     EXPECT_EQ((std::vector<int>{1, 2, 3}), order_);
     EXPECT_EQ(0u, armed_for) << "disarmed";
 }
 
-TEST_F(TimerQueue, EqualDeadlinesFireInTheOrderOfTheirStart) {
+TEST_F(TimerQueueTest, EqualDeadlinesFireInTheOrderOfTheirStart) {
     for (int id : {5, 6, 7}) make(id).timer.start(2000);
     now = 2000;
-    run_expired_timers();
+    current_timer_queue().run_expired();
     EXPECT_EQ((std::vector<int>{5, 6, 7}), order_);
 }
 
-TEST_F(TimerQueue, CancelledOnesDoNotFire) {
+TEST_F(TimerQueueTest, CancelledOnesDoNotFire) {
     Recorder& first = make(1);
     first.timer.start(2000);
     make(2).timer.start(2500);
@@ -82,18 +86,18 @@ TEST_F(TimerQueue, CancelledOnesDoNotFire) {
     EXPECT_FALSE(first.timer.is_active());
     first.timer.cancel();
     now = 3000;
-    run_expired_timers();
+    current_timer_queue().run_expired();
     EXPECT_EQ((std::vector<int>{2}), order_);
 }
 
-TEST_F(TimerQueue, ALateOneIsDueAtOnce) {
+TEST_F(TimerQueueTest, ALateOneIsDueAtOnce) {
     make(1).timer.start(10);
     EXPECT_EQ(1u, armed_for) << "0 would disarm";
-    run_expired_timers();
+    current_timer_queue().run_expired();
     EXPECT_EQ((std::vector<int>{1}), order_);
 }
 
-TEST_F(TimerQueue, CallbacksMayStartAndCancel) {
+TEST_F(TimerQueueTest, CallbacksMayStartAndCancel) {
     Recorder& first = make(1);
     Recorder& second = make(2);
     first.action = [&] {
@@ -102,19 +106,19 @@ TEST_F(TimerQueue, CallbacksMayStartAndCancel) {
     };
     first.timer.start(1500);
     second.timer.start(1600);
-    for (now = 1500; now < 3000; now += 50) run_expired_timers();
+    for (now = 1500; now < 3000; now += 50) current_timer_queue().run_expired();
     EXPECT_EQ((std::vector<int>{1, 1, 1}), order_);
 }
 
-TEST_F(TimerQueue, DestroyedTimersLeaveTheQueue) {
+TEST_F(TimerQueueTest, DestroyedTimersLeaveTheQueue) {
     make(1).timer.start(2000);
     recorders_.clear();
     now = 3000;
-    run_expired_timers();
+    current_timer_queue().run_expired();
     EXPECT_TRUE(order_.empty());
 }
 
-TEST_F(TimerQueue, AgreesWithASortedMap) {
+TEST_F(TimerQueueTest, AgreesWithASortedMap) {
     std::mt19937 random(42);
     std::multimap<uint64_t, int> model;
     std::vector<Recorder*> timers;
@@ -138,7 +142,7 @@ TEST_F(TimerQueue, AgreesWithASortedMap) {
         }
         now += random() % 20;
         order_.clear();
-        run_expired_timers();
+        current_timer_queue().run_expired();
         std::vector<int> expected;
         while (!model.empty() && model.begin()->first <= now) {
             expected.push_back(model.begin()->second);

@@ -2,23 +2,26 @@
 
 #include <gtest/gtest.h>
 
-#include "kernel-min/core/gates.h"
 #include "kernel-min/memory/kernel_map.h"
+#include "kernel-min/sched/tlb.h"
 
 namespace coracle {
 
 FakeCpu fake_cpu;
 
-namespace core {
-void flush_page(uint64_t address) {
-    fake_cpu.gates++;
-    fake_cpu.flush_page(address);
-}
-void load_page_table(uint64_t) {
+void use_page_table(uint64_t) {
     fake_cpu.gates++;
     fake_cpu.flush_all();
 }
-}  // namespace core
+
+void flush_tlb(uint64_t, uint64_t start, uint64_t end) {
+    fake_cpu.gates++;
+    if (end - start <= kPageSize) {
+        fake_cpu.flush_page(start);
+    } else {
+        fake_cpu.flush_all();
+    }
+}
 
 // There is no kernel half to share.
 Result<PhysAddr> create_page_table_root() {

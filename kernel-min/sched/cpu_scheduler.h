@@ -1,0 +1,32 @@
+// What the scheduler keeps for each CPU. Private to kernel-min/sched.
+#pragma once
+
+#include "kernel-min/sched/run_queue.h"
+#include "kernel-min/sched/timer_queue.h"
+
+namespace coracle {
+
+struct CpuScheduler {
+    explicit CpuScheduler(Cpu& cpu) : slice_timer(on_slice_end, &cpu) {}
+
+    RunQueue ready;
+    TimerQueue timers;
+    Timer slice_timer;                 // runs while somebody waits for the CPU
+    // The one that the CPU left for good, and the one that must go on elsewhere: until another
+    // one's stack is in use.
+    Thread* exited_thread = nullptr;
+    Thread* leaving_thread = nullptr;
+    Thread* idle_thread = nullptr;     // runs when no other can; there with several CPUs
+    uint64_t idle_ticks = 0;
+
+  private:
+    static void on_slice_end(void* cpu);
+};
+
+inline CpuScheduler& current_scheduler() { return *current_cpu()->scheduler; }
+
+// Makes the CPU run `next` in place of the current thread, which is accounted. Returns when
+// somebody switches back, perhaps on another CPU.
+void switch_to(Thread& next);
+
+}  // namespace coracle

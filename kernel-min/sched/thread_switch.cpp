@@ -1,0 +1,124 @@
+// From one thread to another, and the threads' making and end.
+#include <cstring>
+#include <memory>
+#include <utility>
+
+#include "kernel-min/core/gates.h"
+#include "kernel-min/memory/heap.h"
+#include "kernel-min/memory/kernel_map.h"
+#include "kernel-min/sched/cpu_scheduler.h"
+#include "kernel-min/sched/kernel_lock.h"
+#include "kernel-min/sched/scheduler.h"
+
+extern "C" {
+void switch_stacks(uint64_t* save, uint64_t load);  // sched/switch.S
+void finish_switch();
+extern char first_run[], call_exit_check[];
+}
+
+namespace coracle {
+namespace {
+
+// Whether the thread entered the kernel by a C call, which may lose the vector registers: the
+// frame in syscall-table/entry.S, with its own application stack pointer and return address.
+bool called_as_c_function(const Thread& thread) {
+    const auto* top = reinterpret_cast<const uint64_t*>(thread.kernel_stack_top);
+    return top[-1] != 0 && top[-9] == reinterpret_cast<uint64_t>(call_exit_check);
+}
+
+uint64_t read_fs_base() {
+    uint64_t base;
+    asm volatile("rdfsbase %0" : "=r"(base));
+    return base;
+}
+
+// True if the CPU is left with all registers of `previous`.
+bool save_vector_state(Thread& previous) {
+    if (called_as_c_function(previous)) {
+        previous.vector_state.save_control();
+        return false;
+    }
+    if (previous.run_state != RunState::kExited) previous.vector_state.save_all();
+    return true;
+}
+
+}  // namespace
+
+void switch_to(Thread& next) {
+    Thread& previous = *current_thread();
+    Cpu* cpu = current_cpu();
+    const uint32_t pending =
+        cpu->pending.fetch_and(~(kPendingSignal | kPendingReschedule), std::memory_order_relaxed);
+    previous.signal_noted = pending & kPendingSignal;
+    if (next.signal_noted) cpu->pending.fetch_or(kPendingSignal, std::memory_order_relaxed);
+
+    // A thread without an area for them has no application side: what the CPU holds is another's.
+    const bool left_all = !previous.vector_state.is_allocated() || save_vector_state(previous);
+    if (next.vector_state.is_allocated()) next.vector_state.restore(left_all);
+    previous.fs_base = read_fs_base();
+    asm volatile("wrfsbase %0" ::"r"(next.fs_base));
+    if (next.page_table && next.page_table != cpu->page_table) {
+        cpu->page_table = next.page_table;
+        core::load_page_table(next.page_table);
+    }
+
+    cpu->current = &next;
+    cpu->kernel_stack_top = next.kernel_stack_top;
+    next.cpu = cpu;
+    switch_stacks(&previous.stack_pointer, next.stack_pointer);
+    finish_switch();
+}
+
+Result<Thread*> create_thread(const TrapFrame& frame, uint64_t fs_base) {
+    auto thread = TRY(make_unique_object<Thread>());
+    thread->kernel_stack_top = TRY(allocate_kernel_stack());
+    if (auto allocated = thread->vector_state.allocate(); !allocated.ok()) {
+        discard_thread(thread.release());
+        return allocated.error();
+    }
+    thread->vector_state.save_all();
+    thread->fs_base = fs_base;
+    thread->run_state = RunState::kSleeping;
+    const Thread& parent = *current_thread();
+    thread->key = parent.key;
+    thread->weight = parent.weight;
+    thread->page_table = parent.page_table;
+    thread->cpu = parent.cpu;
+    thread->affinity = parent.affinity;
+
+    // From the top down: the mark of a trap's frame, the frame, and what switch_stacks takes.
+    auto* words = reinterpret_cast<uint64_t*>(thread->kernel_stack_top);
+    *--words = 0;
+    words -= sizeof(TrapFrame) / sizeof(uint64_t);
+    memcpy(words, &frame, sizeof(frame));
+    *--words = reinterpret_cast<uint64_t>(first_run);
+    constexpr unsigned kSavedRegisters = 6;
+    for (unsigned i = 0; i < kSavedRegisters; i++) *--words = 0;
+    thread->stack_pointer = reinterpret_cast<uint64_t>(words);
+    return thread.release();
+}
+
+void discard_thread(Thread* thread) {
+    free_kernel_stack(thread->kernel_stack_top);
+    thread->vector_state.release();
+    delete thread;
+}
+
+}  // namespace coracle
+
+extern "C" {
+
+// On the stack of the thread that runs now, after each switch.
+void finish_switch() {
+    using namespace coracle;
+    CpuScheduler& scheduler = current_scheduler();
+    if (Thread* exited = std::exchange(scheduler.exited_thread, nullptr)) discard_thread(exited);
+    if (Thread* leaving = std::exchange(scheduler.leaving_thread, nullptr)) start_thread(*leaving);
+}
+
+// A new thread leaves the kernel for the first time.
+void finish_first_switch() {
+    finish_switch();
+    if (coracle::cpu_count > 1) coracle::unlock_kernel();
+}
+}

@@ -1,0 +1,59 @@
+#include "kernel-min/sched/tlb.h"
+
+#include "kernel-min/core/gates.h"
+#include "kernel-min/core/layout.h"
+#include "kernel-min/sched/scheduler.h"
+
+namespace coracle {
+namespace {
+
+constexpr uint64_t kPageSize = 4096;
+
+void ask(Cpu& cpu, uint64_t address) {
+    cpu.flush_address = address;
+    cpu.flushes_wanted.fetch_add(1, std::memory_order_release);
+    core::send_interrupt(cpu, FLUSH_VECTOR);
+}
+
+void await(const Cpu& cpu) {
+    while (cpu.flushes_done.load(std::memory_order_acquire) !=
+           cpu.flushes_wanted.load(std::memory_order_relaxed)) {
+        asm volatile("pause");
+    }
+}
+
+}  // namespace
+
+void use_page_table(uint64_t root) {
+    current_thread()->page_table = root;
+    current_cpu()->page_table = root;
+    core::load_page_table(root);
+}
+
+void flush_tlb(uint64_t root, uint64_t start, uint64_t end) {
+    Cpu* self = current_cpu();
+    const uint64_t address = end - start <= kPageSize ? start : kFlushAll;
+    uint64_t asked = 0;
+    for (unsigned i = 0; i < cpu_count && cpu_count > 1; i++) {
+        Cpu& cpu = *cpus[i];
+        if (&cpu == self || cpu.page_table != root) continue;
+        if (is_idle(cpu)) {
+            cpu.flush_before_use = true;
+        } else {
+            ask(cpu, address);
+            asked |= uint64_t{1} << i;
+        }
+    }
+    // A gate costs more than the misses of a whole TLB, so never two of them. Entries of the
+    // application's half are not global.
+    if (self->page_table == root) {
+        if (address != kFlushAll) {
+            core::flush_page(address);
+        } else {
+            core::load_page_table(root);
+        }
+    }
+    for (; asked; asked &= asked - 1) await(*cpus[__builtin_ctzl(asked)]);
+}
+
+}  // namespace coracle
