@@ -81,7 +81,7 @@ Result<size_t> Pipe::read(IoBuffer& to, bool nonblocking) {
     }
     // As on Linux, so that epoll's edges are the same: every write is one, but only a read that
     // makes room.
-    if (was_full) changed.wake_all(POLLOUT | POLLWRNORM);
+    if (was_full) changed.wake_one(POLLOUT | POLLWRNORM);
     return done;
 }
 
@@ -166,7 +166,7 @@ Result<size_t> Pipe::write(IoBuffer& from, bool nonblocking, bool packet) {
             return moved.error();
         }
         done += *moved;
-        changed.wake_all(POLLIN | POLLRDNORM);
+        changed.wake_one(POLLIN | POLLRDNORM);
         if (!from.is_empty() && !is_full()) break;  // a bad address, or no memory
     }
     return done;

@@ -31,7 +31,7 @@ class EventFile final : public AnonymousFile {
         // What cannot be copied is lost, as on Linux.
         uint64_t taken = is_semaphore_ ? 1 : count_;
         count_ -= taken;
-        changed_.wake_all(POLLOUT);
+        changed_.wake_one(POLLOUT);
         if (to.copy_out(&taken, sizeof(taken)) != sizeof(taken)) return Error(EFAULT);
         return sizeof(taken);
     }
@@ -47,7 +47,7 @@ class EventFile final : public AnonymousFile {
                            [&] { return added <= kMaximum - count_; }));
         }
         count_ += added;
-        changed_.wake_all(POLLIN);
+        changed_.wake_one(POLLIN);
         return sizeof(added);
     }
 

@@ -86,7 +86,7 @@ class TimerFile final : public AnonymousFile {
         if (ticks == 0) return Error(EINVAL);
         if (take_cancellation()) return Error(ECANCELED);
         ticks_ = ticks;
-        expired_.wake_all(POLLIN);
+        expired_.wake_one(POLLIN);
         return 0;
     }
 
@@ -110,7 +110,7 @@ class TimerFile final : public AnonymousFile {
         auto& file = *static_cast<TimerFile*>(context);
         file.has_expired_ = true;
         file.ticks_++;
-        file.expired_.wake_all(POLLIN);
+        file.expired_.wake_one(POLLIN);
     }
     // How often it has expired by now, once at least; goes on to the next time.
     // Precondition: has_expired_, and there is an interval.
@@ -130,7 +130,7 @@ class TimerFile final : public AnonymousFile {
         TimerFile& file = static_cast<WallClockStep&>(entry).file;
         file.is_canceled_ = true;
         file.ticks_++;
-        file.expired_.wake_all(POLLIN);
+        file.expired_.wake_one(POLLIN);
         return true;
     }
     bool take_cancellation() { return tells_steps_ && std::exchange(is_canceled_, false); }
