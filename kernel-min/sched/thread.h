@@ -12,6 +12,7 @@
 
 namespace coracle {
 
+struct Cpu;          // sched/cpu.h
 class Process;       // libposix/process/process.h
 struct ThreadState;  // libposix/process/process.h: signals and the rest of POSIX
 
