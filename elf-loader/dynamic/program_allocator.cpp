@@ -42,7 +42,14 @@ void* reallocate_late(void* block, size_t size) {
 }
 
 void* find_program_function(const char* name, LinkMap& main_map) {
-    const Elf64_Sym* symbol = nullptr;
+    // As a weak reference: a program without libraries, such as Go's, has no allocator at all.
+    static const Elf64_Sym kWeakReference = {.st_name = 0,
+                                             .st_info = ELF64_ST_INFO(STB_WEAK, STT_FUNC),
+                                             .st_other = 0,
+                                             .st_shndx = 0,
+                                             .st_value = 0,
+                                             .st_size = 0};
+    const Elf64_Sym* symbol = &kWeakReference;
     LinkMap* owner = _dl_lookup_symbol_x(name, &main_map, &symbol, main_map.l_scope, nullptr,
                                          kClassPlt, 0, nullptr);
     if (symbol == nullptr || owner->l_addr == image_base()) return nullptr;
