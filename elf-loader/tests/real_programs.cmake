@@ -42,7 +42,7 @@ threads = [threading.Thread(target=lambda: [bytes(n) for n in range(5000)]) for 
 print(len(json.dumps([str(n) for n in range(100000)])))")
 foreach(allocator libjemalloc.so.2 libtcmalloc_minimal.so.4)
     if(EXISTS /usr/lib/x86_64-linux-gnu/${allocator})
-        loader_test(real 0 HOST_ONLY NAME real.${allocator} PROGRAM /usr/bin/python3.11
+        loader_test(real 0 NAME real.${allocator} PROGRAM /usr/bin/python3.11
             ENVIRONMENT LD_PRELOAD=/usr/lib/x86_64-linux-gnu/${allocator} ARGUMENTS -c "${script}")
     endif()
 endforeach()

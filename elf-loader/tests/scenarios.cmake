@@ -1,5 +1,4 @@
-# HOST_ONLY: needs threads, which the VM does not have yet; or its message comes from the command
-# before there is a VM.
+# HOST_ONLY: its message comes from the command before there is a VM.
 
 # Binding and scopes.
 loader_library(lazy_binding liblazy.so library.c FLAGS -mavx)
@@ -67,7 +66,7 @@ loader_test(old_start 4)
 # Thread-local storage.
 loader_library(large_tls libtls.so library.c)
 loader_program(large_tls main main.c FLAGS ${origin} LIBRARIES libtls.so)
-loader_test(large_tls 0 HOST_ONLY)
+loader_test(large_tls 0)
 loader_library(dlopen_tls libtls_a.so library.c FLAGS -DVALUE=100)
 loader_library(dlopen_tls libtls_b.so library.c FLAGS -DVALUE=101)
 loader_library(dlopen_tls libtls_fixed.so library.c
@@ -75,15 +74,15 @@ loader_library(dlopen_tls libtls_fixed.so library.c
 loader_library(dlopen_tls libtls_huge.so library.c
     FLAGS -DVALUE=8 -DPADDING=1000000 -ftls-model=initial-exec)
 loader_program(dlopen_tls main main.c FLAGS ${origin})
-loader_test(dlopen_tls 0 HOST_ONLY)
+loader_test(dlopen_tls 0)
 loader_library(tls_descriptors libstart.so library.c FLAGS -DSUM=sum_start -mtls-dialect=gnu2)
 loader_library(tls_descriptors libdescriptor.so library.c
     FLAGS -DSUM=sum_loaded -mtls-dialect=gnu2 -Wl,-Bsymbolic)
 loader_program(tls_descriptors main main.c FLAGS ${origin} LIBRARIES libstart.so)
-loader_test(tls_descriptors 0 HOST_ONLY)
+loader_test(tls_descriptors 0)
 loader_library(thread_exit libthread_local.so library.cpp)
 loader_program(thread_exit main main.cpp FLAGS ${origin})
-loader_test(thread_exit 0 HOST_ONLY)
+loader_test(thread_exit 0)
 
 # Start and end.
 loader_library(constructors libctor_a.so library.cpp FLAGS -DNAME="a" -DUSE=use_a)
@@ -109,7 +108,7 @@ loader_library(exceptions libthrow_loaded.so library.cpp
     FLAGS -DNAME="loaded" -DFUNCTION=throw_loaded -DIS_LOADED=1)
 loader_program(exceptions main main.cpp FLAGS ${origin}
     LIBRARIES libthrow_outer.so libthrow_middle.so libthrow_inner.so)
-loader_test(exceptions 0 HOST_ONLY)
+loader_test(exceptions 0)
 
 # What goes wrong.
 loader_library(missing_library libgone.so gone.c SONAME libgone.so.9)
@@ -141,6 +140,6 @@ loader_program(chain main main.c FLAGS ${origin} LIBRARIES liblink_1.so)
 loader_test(chain 0)
 loader_library(many_tls libone_tls.so library.c)
 loader_program(many_tls main main.c)
-loader_test(many_tls 0 HOST_ONLY)
+loader_test(many_tls 0)
 loader_program(unwinding main main.cpp)
-loader_test(unwinding 0 HOST_ONLY)
+loader_test(unwinding 0)

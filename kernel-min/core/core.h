@@ -72,6 +72,9 @@ inline uint64_t read_msr_raw(uint32_t msr) {
     return low | static_cast<uint64_t>(high) << 32;
 }
 
+// Maps the page of a kernel stack that a fault asks for. False: it is no such fault.
+bool grow_kernel_stack(uint64_t address);
+
 [[noreturn]] void stop_machine(uint8_t exit_code);
 [[noreturn]] void core_panic(const char* what, const TrapFrame& frame);
 

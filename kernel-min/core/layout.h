@@ -3,6 +3,9 @@
 
 #define KERNEL_BASE 0xffffffff80000000
 #define DIRECT_MAP_BASE 0xffff888000000000
+// Kernel stacks: one top-level entry.
+#define KERNEL_STACKS_BASE 0xffffca0000000000
+#define KERNEL_STACKS_END 0xffffca8000000000
 
 #define CORE_CODE_SELECTOR 0x10
 #define CORE_DATA_SELECTOR 0x18

@@ -61,6 +61,11 @@ void note(TrapFrame* frame, uint32_t bits) {
 using namespace coracle;
 
 extern "C" void core_exception(TrapFrame* frame) {
+    constexpr uint64_t kPageFault = 14;
+    if (frame->vector == kPageFault && !frame->from_application() &&
+        core::grow_kernel_stack(frame->cr2)) {
+        return;
+    }
     if ((frame->cs & 3) == 0) core::core_panic("exception in the ring-0 core", *frame);
     if (frame->vector == 2 || frame->vector == 8 || frame->vector == 18) {
         core::core_panic("machine exception", *frame);

@@ -14,12 +14,10 @@ namespace {
 
 // One top-level entry each, made at boot so that every address space inherits them.
 constexpr uint64_t kDeviceBase = 0xffffc90000000000;
-constexpr uint64_t kStackBase = 0xffffca0000000000;
 constexpr uint64_t kBootDirectMapEnd = 0x100000000;
-constexpr uint64_t kDataFlags = pte::kPresent | pte::kWritable | pte::kUser | pte::kNoExecute;
 
 uint64_t next_device = kDeviceBase;
-uint64_t next_stack = kStackBase;
+uint64_t next_stack = KERNEL_STACKS_BASE;
 uint64_t free_stacks;  // top of the last one freed; each holds the next in its last word
 
 PageTable kernel_table() {
@@ -39,12 +37,13 @@ void init_memory(const BootInfo& info) {
             if (!made) refuse_machine("not enough memory: give a larger -m");
             uint64_t* entry = made.value();
             do {  // to the end of the table
-                *entry++ = start | kDataFlags | pte::kHuge | pte::kGlobal;
+                *entry++ = start | kKernelDataFlags | pte::kHuge | pte::kGlobal;
                 start += kHugePageSize;
             } while (start < info.usable[i].end && start % (512 * kHugePageSize) != 0);
         }
     }
-    if (!table.make_entry(kDeviceBase) || !table.make_entry(kStackBase)) {
+    if (!table.make_entry(kDeviceBase) || !table.make_entry(KERNEL_STACKS_BASE) ||
+        !refill_stack_reserve(*current_cpu())) {
         refuse_machine("not enough memory: give a larger -m");
     }
 }
@@ -62,7 +61,7 @@ void* map_device(PhysAddr address, uint64_t size) {
         auto entry = kernel_table().make_entry(next_device);
         if (!entry) return nullptr;
         *entry.value() =
-            (address - offset + done) | kDataFlags | pte::kCacheDisable | pte::kWriteThrough;
+            (address - offset + done) | kKernelDataFlags | pte::kCacheDisable | pte::kWriteThrough;
         next_device += kPageSize;
     }
     return reinterpret_cast<void*>(start + offset);
@@ -76,12 +75,24 @@ Result<uint64_t> allocate_kernel_stack() {
     }
     PageTable table = kernel_table();
     uint64_t start = next_stack + kPageSize;  // the guard page
+    uint64_t* entry = nullptr;  // in the end, of the top page
     for (uint64_t done = 0; done < kKernelStackSize; done += kPageSize) {
-        uint64_t* entry = TRY(table.make_entry(start + done));
-        *entry = TRY(allocate_frame()) | kDataFlags;
+        entry = TRY(table.make_entry(start + done));
     }
+    *entry = TRY(allocate_frame()) | kKernelDataFlags;
     next_stack = start + kKernelStackSize;
     return next_stack;
+}
+
+bool refill_stack_reserve(Cpu& cpu) {
+    StackReserve& reserve = cpu.stack_reserve;
+    while (reserve.count < StackReserve::kSize) {
+        auto frame = allocate_frame();
+        if (!frame) return reserve.count >= kKernelStackSize / kPageSize;
+        // The allocator may have used one for its own stack.
+        reserve.frames[reserve.count++] = *frame;
+    }
+    return true;
 }
 
 void free_kernel_stack(uint64_t top) {

@@ -15,10 +15,19 @@ constexpr uint32_t kPendingDevice = 2;   // set by the core: see pending_devices
 constexpr uint32_t kPendingSignal = 4;   // the current thread may have a signal to take
 constexpr uint32_t kPendingReschedule = 8;  // somebody more entitled waits for the CPU
 constexpr uint32_t kPendingWake = 16;  // set by the core: another CPU asks to look
+constexpr uint32_t kPendingStackReserve = 32;  // set by the core: a kernel stack grew
 
 constexpr uint64_t kFlushAll = ~uint64_t{0};
 
 struct CpuScheduler;  // sched/scheduler.cpp
+
+// Frames for kernel stacks that grow (core/kernel_stack.cpp): any kernel code may touch a new page
+// of its stack, even the frame allocator. kPendingStackReserve asks for more.
+struct StackReserve {
+    static constexpr uint32_t kSize = 16;
+    uint32_t count;
+    uint64_t frames[kSize];
+};
 
 struct Cpu {
     Cpu* self;                   // offset 0
@@ -41,6 +50,8 @@ struct Cpu {
     bool flush_before_use;       // asked for while the CPU idled
     uint64_t flush_address;      // one page, or kFlushAll
     std::atomic<uint64_t> flushes_wanted, flushes_done;
+
+    StackReserve stack_reserve;  // taken from by the core
 };
 
 // Every CPU that runs, in the order of their ids. The first is the one that booted.

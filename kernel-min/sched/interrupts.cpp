@@ -1,7 +1,8 @@
 // Deferred interrupts: the core sets bits, the handlers run here, in thread context.
 #include "kernel-min/core/gates.h"
 #include "kernel-min/lib/panic.h"
-#include "kernel-min/sched/cpu.h"
+#include "kernel-min/memory/kernel_map.h"
+#include "kernel-min/sched/thread.h"
 #include "kernel-min/sched/timer_queue.h"
 
 namespace coracle {
@@ -26,7 +27,10 @@ uint8_t register_interrupt_handler(InterruptHandler function, void* context) {
 void handle_pending_interrupts() {
     Cpu* cpu = current_cpu();
     uint32_t pending =
-        cpu->pending.fetch_and(~(kPendingTimer | kPendingDevice | kPendingWake), std::memory_order_relaxed);
+        cpu->pending.fetch_and(~(kPendingTimer | kPendingDevice | kPendingWake |
+                                 kPendingStackReserve),
+                               std::memory_order_relaxed);
+    if ((pending & kPendingStackReserve) && !refill_stack_reserve(*cpu)) kill_for_memory();
     if (pending & kPendingTimer) current_timer_queue().run_expired();
     if (!(pending & kPendingDevice)) return;
     uint64_t devices = cpu->pending_devices.exchange(0, std::memory_order_relaxed);

@@ -56,6 +56,7 @@ Result<Cpu*> create_cpu(uint32_t id, uint32_t apic_id) {
     cpu->current = scheduler->idle_thread;
     cpu->kernel_stack_top = cpu->current->kernel_stack_top;
     cpu->scheduler = scheduler.release();
+    if (!refill_stack_reserve(*cpu)) return Error(ENOMEM);
     return cpu.release();
 }
 

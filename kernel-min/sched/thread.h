@@ -66,4 +66,8 @@ inline Process* current_process() { return current_thread()->process; }
 // an interruptible sleep must end.
 bool signal_is_pending();
 
+// Defined by libposix/memory: the current process can get no memory that it needs to go on, and
+// dies before its application code runs again.
+void kill_for_memory();
+
 }  // namespace coracle

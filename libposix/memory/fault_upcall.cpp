@@ -26,6 +26,12 @@ void report_out_of_memory(const Process& process) {
 
 }  // namespace
 
+void kill_for_memory() {
+    if (!current_process()) return;  // an idle thread: the next refill may do
+    report_out_of_memory(*current_process());
+    force_signal(kSigKill);
+}
+
 bool handle_page_fault(TrapFrame& frame) {
     Process* process = current_process();
     uint64_t address = frame.cr2;
@@ -35,11 +41,8 @@ bool handle_page_fault(TrapFrame& frame) {
                                                         frame.error_code & kFaultFetch);
     }
     if (outcome == FaultOutcome::kResolved) return true;
-    if (outcome == FaultOutcome::kOutOfMemory) {
-        // Whether the program or a call on its behalf touched the page: it cannot go on.
-        report_out_of_memory(*process);
-        force_signal(kSigKill);
-    }
+    // Whether the program or a call on its behalf touched the page: it cannot go on.
+    if (outcome == FaultOutcome::kOutOfMemory) kill_for_memory();
     if (!frame.from_application()) return false;
     switch (outcome) {
         case FaultOutcome::kNotMapped:
