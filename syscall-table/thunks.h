@@ -23,7 +23,12 @@ extern "C" const SyscallThunk kSyscallThunks[kSyscallCount];
 extern uint32_t g_unsupported_calls[kSyscallCount];
 
 inline long to_return_value(Result<long> result) {
-    return result.ok() ? result.value() : -static_cast<long>(result.error_code());
+    if (!result.ok()) [[unlikely]] {
+        long value = -static_cast<long>(result.error_code());
+        asm("" : "+r"(value));  // a branch, not five instructions that choose without one
+        return value;
+    }
+    return result.value();
 }
 
 template <int errno_code>

@@ -64,9 +64,19 @@ int memcmp(const void* left, const void* right, size_t size) {
 }
 
 void* memchr(const void* block, int value, size_t size) {
+    constexpr uint64_t kOnes = 0x0101010101010101, kTops = kOnes << 7;
     auto* bytes = static_cast<const uint8_t*>(block);
-    for (size_t i = 0; i < size; i++) {
-        if (bytes[i] == static_cast<uint8_t>(value)) return const_cast<uint8_t*>(bytes + i);
+    const uint64_t pattern = kOnes * static_cast<uint8_t>(value);
+    for (; size >= 8; size -= 8, bytes += 8) {
+        uint64_t word;
+        __builtin_memcpy(&word, bytes, 8);
+        word ^= pattern;
+        // The lowest of these bits belongs to the first byte that is zero now.
+        const uint64_t found = (word - kOnes) & ~word & kTops;
+        if (found) return const_cast<uint8_t*>(bytes + __builtin_ctzll(found) / 8);
+    }
+    for (; size > 0; size--, bytes++) {
+        if (*bytes == static_cast<uint8_t>(value)) return const_cast<uint8_t*>(bytes);
     }
     return nullptr;
 }

@@ -25,6 +25,10 @@ size_t copy_from_user_partial(void* to, uint64_t from, size_t size);
 size_t copy_to_user_partial(uint64_t to, const void* from, size_t size);
 size_t clear_user_partial(uint64_t to, size_t size);
 
+// The loop of clear_user alone: returns how many bytes it could not reach. Precondition:
+// is_user_range.
+extern "C" size_t clear_user_raw(void* to, size_t size);
+
 // Copies a string with its NUL into `to`. Returns its length without the NUL; -EFAULT; or
 // -ENAMETOOLONG if there is no NUL in the first `size` bytes.
 long copy_string_from_user(char* to, uint64_t from, size_t size);

@@ -12,6 +12,8 @@
 .balign 32
 .globl copy_user_raw
 copy_user_raw:
+    cmp $1, %rdx                // what programs do that read byte by byte
+    je .Lbyte_load
     cmp $64, %rdx
     jae 4f
 1:  cmp $8, %rdx
@@ -61,6 +63,8 @@ copy_user_raw:
 .balign 32
 .globl clear_user_raw
 clear_user_raw:
+    cmp $1, %rsi
+    je 3f
     mov %rsi, %rdx
     mov %rsi, %rcx
     shr $3, %rcx
@@ -77,6 +81,13 @@ clear_user_raw:
     jmp 1b
 2:  xor %eax, %eax
     ret
+3:  xor %eax, %eax
+.Lclear_one:
+    movb $0, (%rdi)
+    ret
+.Lclear_one_fault:
+    mov %rsi, %rax
+    ret
 .Lclear_many_fault:
     lea (%rdx,%rcx,8), %rdx
     jmp 1b
@@ -85,6 +96,7 @@ clear_user_raw:
     ret
     FIXUP .Lclear_many, .Lclear_many_fault
     FIXUP .Lclear_byte, .Lclear_byte_fault
+    FIXUP .Lclear_one, .Lclear_one_fault
 
 // long copy_string_raw(char* to, const char* from, size_t size): the length without the NUL;
 // size if there was no NUL; -1 after a fault. May store up to seven bytes behind the NUL, within

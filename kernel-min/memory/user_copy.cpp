@@ -6,7 +6,6 @@
 
 extern "C" {
 size_t copy_user_raw(void* to, const void* from, size_t size);
-size_t clear_user_raw(void* to, size_t size);
 long copy_string_raw(char* to, const char* from, size_t size);
 bool compare_exchange_raw(uint32_t* word, uint32_t* expected, uint32_t desired);
 

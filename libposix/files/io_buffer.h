@@ -42,7 +42,8 @@ class IoBuffer {
     size_t fill_zero(size_t length) {
         // One piece of the application's, as almost always.
         if (space_ == Space::kUser && length <= current_.length && length <= size_) {
-            size_t done = clear_user_partial(current_.address, length);
+            size_t done =
+                length - clear_user_raw(reinterpret_cast<void*>(current_.address), length);
             current_.address += done;
             current_.length -= done;
             size_ -= done;

@@ -77,22 +77,35 @@ Result<long> transfer_vector_at(int fd, Direction direction, UserIn<iovec> iov, 
     return transfer(*file, direction, buffer, at_position ? file->position : position);
 }
 
+// Enough for most calls, and checked by two comparisons with constants.
+bool is_short_user_range(uint64_t address, size_t count) {
+    constexpr size_t kShort = 64 * 1024;
+    return count <= kShort && address <= kUserEnd - kShort;
+}
+
+// read(2) and write(2) of any range, whoever else closes the descriptor meanwhile.
+[[gnu::noinline]] Result<long> transfer_long(File& file, Direction direction, uint64_t address,
+                                             size_t count) {
+    if (!is_user_range(address, count)) return Error(EFAULT);
+    RefPtr<File> keep(&file);
+    IoBuffer buffer = IoBuffer::user(address, std::min(count, kMaxTransfer));
+    return transfer(file, direction, buffer, file.position);
+}
+
 constexpr int kNoFlags = -1;  // preadv(2) and pwritev(2): an offset of -1 is an error there
 
 }  // namespace
 
 // The two most frequent calls: without a reference to the file, and with nothing to do behind the
-// file's own function, while one thread alone has the descriptors.
+// file's own function, while one thread alone has the descriptors and the range is short.
 Result<long> sys_read(int fd, UserOut<char> buf, size_t count) {
     const DescriptorTable& table = *current_process()->descriptors;
     File* file = table.find(fd);
     if (!file || !file->is_readable()) [[unlikely]] return Error(EBADF);
-    if (!is_user_range(buf.address(), count)) [[unlikely]] return Error(EFAULT);
-    IoBuffer buffer = IoBuffer::user(buf.address(), std::min(count, kMaxTransfer));
-    if (table.is_shared()) [[unlikely]] {
-        RefPtr<File> keep(file);
-        return to_long(file->read(buffer, file->position));
+    if (table.is_shared() || !is_short_user_range(buf.address(), count)) [[unlikely]] {
+        return transfer_long(*file, Direction::kRead, buf.address(), count);
     }
+    IoBuffer buffer = IoBuffer::user(buf.address(), count);
     return to_long(file->read(buffer, file->position));
 }
 
@@ -100,12 +113,10 @@ Result<long> sys_write(int fd, UserIn<char> buf, size_t count) {
     const DescriptorTable& table = *current_process()->descriptors;
     File* file = table.find(fd);
     if (!file || !file->is_writable()) [[unlikely]] return Error(EBADF);
-    if (!is_user_range(buf.address(), count)) [[unlikely]] return Error(EFAULT);
-    IoBuffer buffer = IoBuffer::user(buf.address(), std::min(count, kMaxTransfer));
-    if (table.is_shared()) [[unlikely]] {
-        RefPtr<File> keep(file);
-        return to_long(file->write(buffer, file->position));
+    if (table.is_shared() || !is_short_user_range(buf.address(), count)) [[unlikely]] {
+        return transfer_long(*file, Direction::kWrite, buf.address(), count);
     }
+    IoBuffer buffer = IoBuffer::user(buf.address(), count);
     return to_long(file->write(buffer, file->position));
 }
 

@@ -3,6 +3,7 @@
 #include <cstring>
 #include <new>
 
+#include "kernel-min/lib/short_bytes.h"
 #include "libposix/fs/inode.h"
 
 namespace coracle {
@@ -15,9 +16,7 @@ Dentry* buckets[kBucketCount];
 size_t dentry_count;
 
 uint32_t hash_name(const Dentry& parent, std::string_view name) {
-    uint64_t hash = reinterpret_cast<uint64_t>(&parent) >> 4;
-    for (char c : name) hash = (hash ^ static_cast<uint8_t>(c)) * 0x9e3779b1;
-    return static_cast<uint32_t>(hash ^ hash >> 32);
+    return hash_bytes(name, reinterpret_cast<uint64_t>(&parent));
 }
 
 }  // namespace
@@ -62,7 +61,8 @@ Dentry::~Dentry() {
 
 Dentry* DentryCache::find(const Dentry& parent, std::string_view name, uint32_t hash) {
     for (Dentry* entry = buckets[hash % kBucketCount]; entry; entry = entry->hash_next_) {
-        if (entry->hash_ == hash && entry->parent_.get() == &parent && entry->name() == name) {
+        if (entry->hash_ == hash && entry->parent_.get() == &parent &&
+            equal_bytes(entry->name(), name)) {
             return entry;
         }
     }

@@ -42,14 +42,20 @@ Result<Path> PathWalker::resolve(std::string_view name) {
 Result<void> PathWalker::walk_to_last(std::string_view name) {
     if (name.empty()) return Error(ENOENT);
     if (flags_ & kCachedOnly) return Error(EAGAIN);
-    current_ = context_.start;
-    if (name.front() == '/') TRY(go_to_root(name));
+    if (name.front() == '/') {
+        TRY(go_to_root(name));
+    } else {
+        current_ = context_.start;
+    }
     return walk_components(name);
 }
 
 Result<void> PathWalker::go_to_root(std::string_view& name) {
     if (flags_ & kBeneath) return Error(EXDEV);
-    if ((flags_ & kNoCrossDevice) && root().mount != current_.mount) return Error(EXDEV);
+    if (flags_ & kNoCrossDevice) {
+        const Path& from = current_ ? current_ : context_.start;
+        if (root().mount != from.mount) return Error(EXDEV);
+    }
     current_ = root();
     skip_slashes(name);
     return {};
@@ -118,7 +124,8 @@ Result<Path> PathWalker::look_up(Last kind, std::string_view component) {
     }
     if (component.size() > kMaxName) return Error(ENAMETOOLONG);
     RefPtr<Dentry> dentry = TRY(DentryCache::lookup(current_.dentry, component));
-    return cross_mounts({current_.mount, std::move(dentry)});
+    if (dentry->is_mount_point()) return cross_mounts({current_.mount, std::move(dentry)});
+    return Path{current_.mount, std::move(dentry)};
 }
 
 Result<Path> PathWalker::parent_of(Path place) {

@@ -339,7 +339,7 @@ TEST(RunTerminal, IsRawAndHasTheHostsSize) {
 }
 
 TEST(RunTerminal, ControlCReachesTheProgramAndItsModeIsRestored) {
-    HostRun run(HostRun::OnTerminal{}, {"sh", "-c", "echo ready; sleep 50"});
+    HostRun run(HostRun::OnTerminal{}, {"sh", "-c", "echo ready; while :; do sleep 0.05; done"});
     ASSERT_TRUE(run.wait_for("ready"));
     run.type("\x03");
     EXPECT_EQ(run.status(), 128 + SIGINT);

@@ -70,6 +70,11 @@ size_t clear_user_partial(uint64_t to, size_t size) {
     return size;
 }
 
+extern "C" size_t clear_user_raw(void* to, size_t size) {
+    memset(to, 0, size);
+    return 0;
+}
+
 void panic_assertion(const char*, const char*, int) { abort(); }
 
 uint64_t realtime_ns() {
