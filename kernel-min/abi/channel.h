@@ -73,6 +73,10 @@ struct WindowSize {
 //   libc=own        run with the program's own loader and libc
 //   trace=1         send kTrace frames
 //   verbose=1       send kMessage frames about the boot
+//   ip=ADDRESS/PREFIX  of the first network card, of either family; several times
+//   gateway=ADDRESS  the default route
+//   dhcp=1          ask for an address
+//   stats=1         send the network's counters as kMessage frames at the end
 //   uid=N gid=N     identity of the first process (default 0)
 //   ro=PATH         writes below this path give EROFS
 //

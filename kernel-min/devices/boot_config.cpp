@@ -8,11 +8,11 @@ namespace coracle {
 
 namespace {
 
-enum class ListKey { kArgument, kEnvironment, kReadOnlyPath, kCount };
-constexpr std::string_view kListKeys[] = {"arg", "env", "ro"};
-constexpr std::string_view kScalarKeys[] = {"program", "cwd",      "clock", "tty",
-                                            "cooked",  "hostname", "libc",  "trace",
-                                            "verbose", "uid",      "gid"};
+enum class ListKey { kArgument, kEnvironment, kReadOnlyPath, kAddress, kCount };
+constexpr std::string_view kListKeys[] = {"arg", "env", "ro", "ip"};
+constexpr std::string_view kScalarKeys[] = {"program",  "cwd",     "clock", "tty",     "cooked",
+                                            "hostname", "libc",    "trace", "verbose", "uid",
+                                            "gid",      "gateway", "dhcp",  "stats"};
 
 struct KeyValue {
     std::string_view key;
@@ -118,6 +118,12 @@ Result<void> BootConfig::apply(std::string_view key, const char* value) {
         own_libc = value == std::string_view("own");
     } else if (key == "trace") {
         trace = value == std::string_view("1");
+    } else if (key == "gateway") {
+        gateway = value;
+    } else if (key == "dhcp") {
+        dhcp = value == std::string_view("1");
+    } else if (key == "stats") {
+        statistics = value == std::string_view("1");
     } else if (key == "verbose") {
         verbose = value == std::string_view("1");
     }
@@ -141,11 +147,13 @@ Result<BootConfig> BootConfig::parse(std::unique_ptr<char[]> text, size_t size) 
 
     config.pointers_.reset(new (std::nothrow) const char*[total + 1]);
     if (!config.pointers_) return Error(ENOMEM);
-    const char** lists[] = {config.pointers_.get(), config.pointers_.get() + counts[0],
-                            config.pointers_.get() + counts[0] + counts[1]};
-    config.arguments = {lists[0], counts[0]};
-    config.environment = {lists[1], counts[1]};
-    config.read_only_paths = {lists[2], counts[2]};
+    constexpr auto kLists = static_cast<size_t>(ListKey::kCount);
+    const char** lists[kLists];
+    lists[0] = config.pointers_.get();
+    for (size_t i = 1; i < kLists; i++) lists[i] = lists[i - 1] + counts[i - 1];
+    std::span<const char* const>* spans[kLists] = {&config.arguments, &config.environment,
+                                                   &config.read_only_paths, &config.addresses};
+    for (size_t i = 0; i < kLists; i++) *spans[i] = {lists[i], counts[i]};
     TRY(for_each_string(text.get(), size, [&](KeyValue string) -> Result<void> {
         if (auto list = list_key(string.key)) *lists[static_cast<size_t>(*list)]++ = string.value;
         return {};

@@ -18,6 +18,8 @@ struct BootConfig {
     std::span<const char* const> arguments;  // argv
     std::span<const char* const> environment;
     std::span<const char* const> read_only_paths;
+    std::span<const char* const> addresses;  // ADDRESS/PREFIX of the first network card
+    const char* gateway = nullptr;
     const char* working_directory = "/";
     const char* hostname = nullptr;
     uint64_t clock_ns = 0;  // since 1970; 0: not told
@@ -27,6 +29,8 @@ struct BootConfig {
     bool own_libc = false;
     bool trace = false;
     bool verbose = false;
+    bool dhcp = false;
+    bool statistics = false;
 
     // Takes over `text`: NUL-terminated "key=value" strings, one after the other. Unknown keys are
     // skipped, for hosts that are newer. EINVAL if the last string has no NUL, if a number is
@@ -41,7 +45,8 @@ struct BootConfig {
     Result<void> apply(std::string_view key, const char* value);
 
     std::unique_ptr<char[]> text_;
-    std::unique_ptr<const char*[]> pointers_;  // of arguments, environment, read_only_paths
+    std::unique_ptr<const char*[]> pointers_;  // of arguments, environment, read_only_paths,
+                                               // addresses
 };
 
 }  // namespace coracle

@@ -78,5 +78,7 @@ void handle_pending_interrupts();
 using InterruptHandler = void (*)(void* context);
 // Returns the vector. Panics when there is none left: a boot-time matter.
 uint8_t register_interrupt_handler(InterruptHandler handler, void* context);
+// As if the device had interrupted this CPU: the handler runs before the kernel is left.
+void raise_interrupt(uint8_t vector);
 
 }  // namespace coracle

@@ -24,6 +24,13 @@ uint8_t register_interrupt_handler(InterruptHandler function, void* context) {
     return static_cast<uint8_t>(core::kFirstDeviceVector + handler_count++);
 }
 
+void raise_interrupt(uint8_t vector) {
+    Cpu* cpu = current_cpu();
+    cpu->pending_devices.fetch_or(uint64_t{1} << (vector - core::kFirstDeviceVector),
+                                  std::memory_order_relaxed);
+    cpu->pending.fetch_or(kPendingDevice, std::memory_order_relaxed);
+}
+
 void handle_pending_interrupts() {
     Cpu* cpu = current_cpu();
     uint32_t pending =

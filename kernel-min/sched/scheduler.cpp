@@ -20,6 +20,7 @@ namespace {
 constexpr uint64_t kSliceNs = 3'000'000;
 constexpr uint64_t kWakeUpGranularityNs = 1'000'000;
 
+IdleWork idle_work;
 uint64_t idle_cpus;  // bit n: CPU n waits for work
 
 uint64_t bit(const Cpu& cpu) { return uint64_t{1} << cpu.id; }
@@ -126,6 +127,7 @@ Thread& wait_for_work(Cpu& cpu) {
             idle_cpus &= ~bit(cpu);
             return *next;
         }
+        if (idle_work && idle_work()) continue;
         if (cpu_count > 1) unlock_kernel();
         idle();
         if (cpu_count > 1) lock_kernel();
@@ -176,6 +178,8 @@ uint64_t idle_tsc_ticks() {
     for (unsigned i = 0; i < cpu_count; i++) sum += cpus[i]->scheduler->idle_ticks;
     return sum;
 }
+
+void set_idle_work(IdleWork work) { idle_work = work; }
 
 void idle() {
     const uint64_t start = read_tsc();

@@ -41,9 +41,9 @@ void discover_devices(std::string_view command_line) {
     pci::for_each_function([](pci::Function function) { add_device<PciTransport>(function); });
 }
 
-Transport* find_device(uint32_t type) {
+Transport* find_device(uint32_t type, size_t number) {
     for (size_t i = 0; i < device_count; i++) {
-        if (devices[i]->device_type() == type) return devices[i];
+        if (devices[i]->device_type() == type && number-- == 0) return devices[i];
     }
     return nullptr;
 }

@@ -12,7 +12,8 @@ namespace coracle::virtio {
 // which QEMU's microvm and Firecracker append) and, if there are none, those on PCI. Called once.
 void discover_devices(std::string_view command_line);
 
-// The first device of a type (kDevice...); null if there is none. Devices live for ever.
-Transport* find_device(uint32_t type);
+// The device of a type (kDevice...) with this number among them; null if there is none. Devices
+// live for ever.
+Transport* find_device(uint32_t type, size_t number = 0);
 
 }  // namespace coracle::virtio
