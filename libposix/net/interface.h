@@ -26,7 +26,7 @@ struct MacAddress {
 struct InterfaceAddress {
     IpAddress address;
     uint8_t prefix_length = 0;  // of 32 or 128
-    IpAddress broadcast;        // of IPv4
+    IpAddress broadcast{};      // of IPv4
     bool is_permanent = true;   // else it was learnt: SLAAC, DHCP
     bool is_tentative = false;  // duplicate address detection is under way
     bool is_duplicate = false;
@@ -105,7 +105,7 @@ class Interface {
     std::span<const Group> groups() const { return {groups_, group_count_}; }
 
   protected:
-    ~Interface() = default;
+    ~Interface();
 
   private:
     char name_[IFNAMSIZ] = {};

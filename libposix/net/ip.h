@@ -25,7 +25,7 @@
 namespace coracle::net {
 
 struct IpOutput {
-    IpAddress source;  // any: the route's
+    IpAddress source{};  // any: the route's, unless source_is_chosen
     IpAddress destination;
     uint8_t protocol = 0;
     uint8_t hop_limit = 0;      // 0: 64, or the router's
@@ -33,6 +33,9 @@ struct IpOutput {
     bool dont_fragment = true;  // IPv4's DF. Larger than the path's MTU: EMSGSIZE, else fragments
     uint32_t flow_label = 0;    // IPv6
     uint32_t interface_index = 0;
+    bool loops_multicast = true;            // members on this machine get a copy
+    bool source_is_chosen = false;          // the unspecified address is meant
+    bool has_router_alert = false;          // IPv6: a hop-by-hop option (RFC 2711)
     const Route* route = nullptr;           // if the sender has it
     const uint8_t* ipv4_options = nullptr;  // padded to 4 bytes; copied
     uint8_t ipv4_options_length = 0;
@@ -62,6 +65,7 @@ struct IcmpError {
     int error;                      // errno, as Linux maps it; EMSGSIZE: see mtu
     bool is_fatal;                  // hard: Linux fails connections for it (RFC 1122, 4.2.3.9)
     uint8_t type, code;
+    uint8_t protocol;    // of the packet that we sent
     uint32_t mtu;        // of EMSGSIZE; already noted for routes
     IpAddress offender;  // who reports it
     Interface* interface;

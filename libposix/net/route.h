@@ -11,7 +11,7 @@ namespace coracle::net {
 
 struct Route {
     Interface* interface = nullptr;
-    IpAddress source;       // what to send from, unless the sender has chosen
+    IpAddress source{};     // what to send from, unless the sender has chosen
     IpAddress next_hop;     // the destination itself, or a gateway
     uint32_t mtu = 0;       // of whole IP packets, path MTU discovery included (RFC 1191, RFC 8201)
     bool is_local = false;  // this machine itself
@@ -48,11 +48,11 @@ class CachedRoute {
 
 // A row of the routing table.
 struct RouteEntry {
-    IpAddress destination;
+    IpAddress destination{};
     uint8_t prefix_length = 0;  // of 32 or 128
-    IpAddress gateway;          // any: on the link
+    IpAddress gateway{};        // any: on the link
     Interface* interface = nullptr;
-    IpAddress source;      // preferred source; any: the interface's
+    IpAddress source{};    // preferred source; any: the interface's
     uint32_t metric = 0;   // the lesser is better
     uint32_t mtu = 0;      // 0: the interface's
     uint8_t protocol = 0;  // RTPROT_*

@@ -19,6 +19,8 @@
 #include "libposix/files/terminal/standard_streams.h"
 #include "libposix/fs/mount.h"
 #include "libposix/net/socket.h"
+#include "libposix/net/inet/inet_family.h"
+#include "libposix/net/network.h"
 #include "libposix/process/identity.h"
 #include "libposix/process/process.h"
 #include "libposix/process/threads.h"
@@ -116,10 +118,12 @@ Result<BootConfig> read_configuration() {
     host_channel::start();
 
     register_unix_sockets();
+    net::register_inet_families();
 
     auto configured = read_configuration();
     if (!configured) give_up("no usable configuration: name a program with program=PATH");
     configuration = configured.release_value();
+    net::configure_network(configuration);
     set_realtime(configuration.clock_ns ? configuration.clock_ns : read_machine_wall_clock());
     if (configuration.trace) enable_tracing();
 

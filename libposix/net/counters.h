@@ -1,0 +1,41 @@
+// Counters of the protocols below TCP, named as in /proc/net/snmp (RFC 4293, RFC 4113).
+#pragma once
+
+#include <cstdint>
+
+namespace coracle::net {
+
+struct IpCounters {
+    uint64_t in_receives, in_header_errors, in_address_errors, in_unknown_protocols, in_discards,
+        in_delivers, out_requests, out_discards, out_no_routes, reassembly_timeouts,
+        reassembly_required, reassembly_ok, reassembly_failed, fragmentation_ok,
+        fragmentation_failed, fragments_created, in_no_routes, in_truncated, in_checksum_errors,
+        in_octets, out_octets, in_multicast, out_multicast, in_broadcast, out_broadcast;
+};
+
+struct IcmpCounters {
+    uint64_t in_messages, in_errors, in_checksum_errors, out_messages, out_errors, out_rate_limited;
+    uint64_t in_types[256], out_types[256];
+};
+
+struct UdpCounters {
+    uint64_t in_datagrams, no_ports, in_errors, out_datagrams, receive_buffer_errors,
+        send_buffer_errors, checksum_errors, ignored_multicast;
+};
+
+struct Counters {
+    IpCounters ip4, ip6;
+    IcmpCounters icmp4, icmp6;
+    UdpCounters udp4, udp6;
+    uint64_t gro_merged;  // segments that joined the one before them
+};
+inline constinit Counters counters;
+
+inline IpCounters& ip_counters(bool is_v4) {
+    return is_v4 ? counters.ip4 : counters.ip6;
+}
+inline UdpCounters& udp_counters(bool is_v4) {
+    return is_v4 ? counters.udp4 : counters.udp6;
+}
+
+}  // namespace coracle::net

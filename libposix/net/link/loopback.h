@@ -1,0 +1,32 @@
+// The loopback interface `lo`: packets for this machine's own addresses.
+//
+// What is sent waits in a queue until run_loopback(), so that a protocol's input never runs inside
+// its own output.
+#pragma once
+
+#include "libposix/net/interface.h"
+
+namespace coracle::net {
+
+constexpr uint32_t kLoopbackMtu = 65536;  // Linux's
+
+class LoopbackInterface final : public Interface {
+  public:
+    LoopbackInterface();
+    void output(BufferPtr packet, const IpAddress& next_hop) override;
+    void transmit(BufferPtr frame) override;
+    void poll() override;
+    bool has_packets() const { return !queue_.is_empty(); }
+
+  private:
+    friend void loop_back(BufferPtr packet, Interface& interface);
+    BufferQueue queue_;
+};
+
+// A copy of what goes out by `interface` to a group, for members on this machine.
+void loop_back(BufferPtr packet, Interface& interface);
+
+// The one there is; null before the network is started.
+LoopbackInterface* loopback();
+
+}  // namespace coracle::net

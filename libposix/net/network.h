@@ -1,0 +1,50 @@
+// The network comes up, and runs.
+//
+// It comes up at the first socket, so that a program without the network does not pay for it.
+// Frames that come in are processed outside of any other kernel code: when the kernel is left after
+// an interrupt, when the CPU would idle, and at the end of a NetworkScope.
+#pragma once
+
+#include <cstddef>
+
+#include "kernel-min/devices/boot_config.h"
+
+namespace coracle::net {
+
+// Remembers how; starts at once what has to be reachable before the program asks for a socket.
+void configure_network(const BootConfig& configuration);
+// Starts the interfaces if they are not up yet: every socket family that uses them calls it.
+void start_network();
+
+// Packets wait in a queue of ours (loopback), or for the device to be told of. They are seen to
+// at the end of the outermost NetworkScope, else before the kernel is left.
+void network_has_work();
+
+// Around whatever may send: a system call of a socket, a timer, a poll. Costs a few instructions,
+// and lets the device be told once of all packets, and loopback packets arrive without a detour.
+// Never held across a sleep.
+class NetworkScope {
+  public:
+    NetworkScope() { depth++; }
+    ~NetworkScope() {
+        if (depth == 1 && has_work) [[unlikely]]
+            run_work();
+        depth--;
+    }
+    NetworkScope(const NetworkScope&) = delete;
+
+  private:
+    friend void network_has_work();
+    friend void poll_network();
+    static void run_work();
+    static inline unsigned depth = 0;
+    static inline bool has_work = false;
+};
+
+// Takes what the devices have, without waiting for their interrupts.
+void poll_network();
+
+// Counters for --stats, one line each.
+void report_network_statistics(void (*print)(const char* text, size_t length));
+
+}  // namespace coracle::net

@@ -1,0 +1,230 @@
+#include "libposix/net/udp/udp_socket.h"
+
+#include <netinet/in.h>
+
+#include <algorithm>
+
+#include "kernel-min/memory/heap.h"
+#include "libposix/net/checksum.h"
+#include "libposix/net/counters.h"
+#include "libposix/net/inet/inet_family.h"
+#include "libposix/net/ip/ip_header.h"
+#include "libposix/net/ip/ip_output.h"
+#include "libposix/net/network.h"
+#include "libposix/net/udp/udp_header.h"
+#include "libposix/net/udp/udp_input.h"
+#include "libposix/net/udp/udp_table.h"
+#include "libposix/process/process.h"
+
+namespace coracle::net {
+
+namespace {
+
+// linux/udp.h
+constexpr int kCork = 1, kNoCheck6Transmit = 101, kNoCheck6Receive = 102, kSegment = 103,
+              kMerge = 104;
+constexpr size_t kMaxSegments = 64;  // UDP_MAX_SEGMENTS
+
+Result<RefPtr<Socket>> create(Socket::Kind kind, uint32_t flags) {
+    SocketPlace place = TRY(make_socket_place());
+    return RefPtr<Socket>(TRY(make_ref<UdpSocket>(std::move(place), flags, kind)));
+}
+
+}  // namespace
+
+void register_udp() {
+    register_inet_socket(SOCK_DGRAM, IPPROTO_UDP, create);
+    register_protocol(IPPROTO_UDP, {udp_input, udp_error});
+}
+
+UdpSocket::UdpSocket(SocketPlace place, uint32_t flags, Kind kind)
+    : DatagramSocket(std::move(place), flags, kind), user_(current_process()->credentials.euid) {}
+
+UdpSocket::~UdpSocket() = default;
+
+Result<void> UdpSocket::bind(const SocketAddress& address) {
+    Endpoint local;
+    // An AF_INET socket takes AF_UNSPEC for its wildcard (Linux's __inet_bind).
+    bool is_unspecified = family() == AF_INET && address.length >= sizeof(sockaddr_in) &&
+                          address.family() == AF_UNSPEC;
+    if (is_unspecified && address.as<sockaddr_in>().sin_addr.s_addr == 0) {
+        local = {IpAddress::any_v4(), __builtin_bswap16(address.as<sockaddr_in>().sin_port)};
+    } else {
+        local = TRY(endpoint_of(family(), address));
+    }
+    if (local.address.is_v4() && inet_.v6_only) return Error(EINVAL);
+    TRY(check_bindable(local, inet_.freebind || inet_.transparent));
+    constexpr uint16_t kFirstFree = 1024;
+    if (local.port != 0 && local.port < kFirstFree &&
+        !current_process()->credentials.has_capability(kCapNetBindService)) {
+        return Error(EACCES);
+    }
+    if (local_.port != 0) return Error(EINVAL);
+    TRY(claim_udp_port(*this, local));
+    local_ = local;
+    address_is_bound_ = !local.address.is_any();
+    if (local.scope) options.bound_device = static_cast<int>(local.scope);
+    return {};
+}
+
+Result<void> UdpSocket::bind_if_needed() {
+    if (local_.port != 0) return {};
+    Endpoint local = local_;
+    TRY(claim_udp_port(*this, local));
+    local_ = local;
+    return {};
+}
+
+Result<void> UdpSocket::connect(const SocketAddress& address, bool) {
+    TRY(connect_to(address));
+    if (is_connected_) TRY(bind_if_needed());
+    return {};
+}
+
+Result<void> UdpSocket::set_option(int level, int option, UserIn<char> value, unsigned length) {
+    if (level != IPPROTO_UDP) return DatagramSocket::set_option(level, option, value, length);
+    int number = TRY(read_option(value, length));
+    switch (option) {
+        case kCork: {
+            cork_ = number != 0;
+            if (cork_ || !corked_) return {};
+            NetworkScope scope;
+            return transmit(std::move(corked_), corked_target_);
+        }
+        case kSegment:
+            if (number < 0 || number > UINT16_MAX) return Error(EINVAL);
+            segment_size_ = number;
+            return {};
+        case kMerge:
+            receives_merged_ = number != 0;
+            return {};
+        case kNoCheck6Transmit:
+        case kNoCheck6Receive:
+            // Sums are always made, and tested where they are there.
+            return number ? Result<void>(Error(EOPNOTSUPP)) : Result<void>();
+        default:
+            return Error(ENOPROTOOPT);
+    }
+}
+
+Result<void> UdpSocket::get_option(int level, int option, const OptionWriter& to) {
+    if (level != IPPROTO_UDP) return DatagramSocket::get_option(level, option, to);
+    switch (option) {
+        case kCork:
+            return to.put_value(cork_);
+        case kSegment:
+            return to.put_value(segment_size_);
+        case kMerge:
+            return to.put_value(receives_merged_);
+        case kNoCheck6Transmit:
+        case kNoCheck6Receive:
+            return to.put_value(0);
+        default:
+            return Error(ENOPROTOOPT);
+    }
+}
+
+Result<void> UdpSocket::protocol_control(const ControlMessages::Message& message, Target& target) {
+    if (message.level != IPPROTO_UDP || message.type != kSegment ||
+        message.data.size() != sizeof(uint16_t)) {
+        return Error(EINVAL);
+    }
+    memcpy(&target.segment_size, message.data.data(), sizeof(uint16_t));
+    return {};
+}
+
+Result<void> UdpSocket::append_to_cork(IoBuffer& data, size_t size) {
+    if (corked_->chain_length() + size > kMaxIpPacket) return Error(EMSGSIZE);
+    if (size == 0) return {};
+    BufferPtr more = TRY(copy_message_in(data, size, 0));
+    corked_->last()->set_next(std::move(more));
+    return {};
+}
+
+Result<size_t> UdpSocket::send(SendMessage& message) {
+    size_t size = message.data.size();
+    if (size > kMaxIpPacket) return Error(EMSGSIZE);
+    if (message.flags & MSG_OOB) return Error(EOPNOTSUPP);
+    if (corked_) {
+        TRY(append_to_cork(message.data, size));
+    }
+    Target target;
+    target.segment_size = static_cast<uint16_t>(segment_size_);
+    if (!corked_) {
+        if (message.to && !message.control && message.to->family() == AF_UNSPEC &&
+            family() == AF_INET6 && !is_connected_) {
+            return Error(EDESTADDRREQ);
+        }
+        TRY(choose_target(message, target));
+        if (target.to.port == 0) return Error(EINVAL);
+        TRY(bind_if_needed());
+        constexpr size_t kRoom = kPacketHeadroom;
+        BufferPtr payload = TRY(copy_message_in(message.data, size, kRoom));
+        if (!cork_ && !(message.flags & MSG_MORE)) {
+            NetworkScope scope;
+            TRY(transmit(std::move(payload), target));
+            return size;
+        }
+        corked_ = std::move(payload);
+        corked_target_ = target;
+        return size;
+    }
+    if (cork_ || message.flags & MSG_MORE) return size;
+    NetworkScope scope;
+    TRY(transmit(std::move(corked_), corked_target_));
+    return size;
+}
+
+// In one datagram, or in many of segment_size bytes (UDP_SEGMENT).
+Result<void> UdpSocket::transmit(BufferPtr payload, const Target& target) {
+    size_t size = payload->chain_length();
+    size_t step = target.segment_size;
+    size_t header =
+        kUdpHeaderSize + (target.to.address.is_v4() ? ipv4::kHeaderSize : ipv6::kHeaderSize);
+    if (size > kMaxIpPacket - header + (target.to.address.is_v4() ? 0 : ipv6::kHeaderSize)) {
+        return Error(EMSGSIZE);
+    }
+    if (step == 0 || step >= size) return transmit_one(std::move(payload), target);
+    if (step + header > target.route.mtu) return Error(EINVAL);
+    if ((size + step - 1) / step > kMaxSegments) return Error(EINVAL);
+    for (size_t at = 0; at < size; at += step) {
+        BufferPtr head = Buffer::allocate(kSmallBufferCapacity, kPacketHeadroom);
+        BufferPtr body = share_chain(*payload, at, std::min(step, size - at));
+        if (!head || !body) return Error(ENOBUFS);
+        head->set_next(std::move(body));
+        TRY(transmit_one(std::move(head), target));
+    }
+    return {};
+}
+
+Result<void> UdpSocket::transmit_one(BufferPtr payload, const Target& target) {
+    bool is_v4 = target.to.address.is_v4();
+    auto length = static_cast<uint16_t>(kUdpHeaderSize + payload->chain_length());
+    uint8_t* header = payload->push(kUdpHeaderSize);
+    write_be16(header + udp::kSourcePort, local_.port);
+    write_be16(header + udp::kDestinationPort, target.to.port);
+    write_be16(header + udp::kLength, length);
+    uint16_t sum = 0;
+    if (!(is_v4 && options.is_on(SO_NO_CHECK))) {
+        sum = checksum_fold(
+            pseudo_header_sum(target.how.source, target.to.address, IPPROTO_UDP, length));
+        payload->info.checksum = ChecksumState::kPartial;
+        payload->info.checksum_start = 0;
+        payload->info.checksum_offset = udp::kChecksum;
+    }
+    memcpy(header + udp::kChecksum, &sum, 2);
+    IpOutput how = target.how;
+    how.protocol = IPPROTO_UDP;
+    how.route = &target.route;
+    Result<void> sent = ip_output(std::move(payload), how);
+    UdpCounters& counted = udp_counters(is_v4);
+    if (sent) {
+        counted.out_datagrams++;
+        return {};
+    }
+    if (sent.error_code() == EMSGSIZE) local_error(EMSGSIZE, target, target.route.mtu);
+    if (sent.error_code() == ENOBUFS) counted.send_buffer_errors++;
+    return sent;
+}
+
+}  // namespace coracle::net

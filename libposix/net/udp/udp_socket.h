@@ -1,0 +1,47 @@
+// UDP sockets (RFC 768, RFC 1122, 4.1; man 7 udp).
+#pragma once
+
+#include <boost/intrusive/list.hpp>
+
+#include "libposix/net/inet/datagram_socket.h"
+
+namespace coracle::net {
+
+class UdpSocket final : public DatagramSocket,
+                        public boost::intrusive::list_base_hook<
+                            boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+  public:
+    UdpSocket(SocketPlace place, uint32_t flags, Kind kind);
+    ~UdpSocket();
+
+    Result<void> bind(const SocketAddress& address) override;
+    Result<void> connect(const SocketAddress& address, bool nonblocking) override;
+    Result<size_t> send(SendMessage& message) override;
+    Result<void> set_option(int level, int option, UserIn<char> value, unsigned length) override;
+    Result<void> get_option(int level, int option, const OptionWriter& to) override;
+
+    bool reuses_address() const { return options.is_on(SO_REUSEADDR); }
+    bool reuses_port() const { return options.is_on(SO_REUSEPORT); }
+    uint32_t user() const { return user_; }
+
+  private:
+    Result<void> protocol_control(const ControlMessages::Message& message, Target& target) override;
+    Result<void> bind_if_needed();
+    Result<void> transmit(BufferPtr payload, const Target& target);
+    Result<void> transmit_one(BufferPtr payload, const Target& target);
+    Result<void> append_to_cork(IoBuffer& data, size_t size);
+
+    uint32_t user_;  // who created it: SO_REUSEPORT is for the same user's alone
+    int cork_ = 0, segment_size_ = 0, receives_merged_ = 0;
+    BufferPtr corked_;  // the payload so far
+    Target corked_target_;
+};
+
+void register_udp();
+
+// Calls visit(const UdpSocket&) for each that has a port.
+using UdpList = boost::intrusive::list<UdpSocket, boost::intrusive::constant_time_size<false>>;
+constexpr size_t kUdpBuckets = 256;
+UdpList& udp_bucket(size_t index);
+
+}  // namespace coracle::net
