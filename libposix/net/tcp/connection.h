@@ -58,9 +58,16 @@ class Observer {
     ~Observer() = default;
 };
 
+// Who else may have the local port (SO_REUSEADDR, SO_REUSEPORT).
+struct PortSharing {
+    bool reuses_address = false, reuses_port = false;
+    uint32_t user = 0;
+};
+
 // What setsockopt(2) sets; a listener hands them on to its connections.
 struct ConnectionOptions {
     IpChoices ip;
+    PortSharing sharing;
     const CongestionControl* congestion = &kCubic;
     uint32_t receive_buffer = 0;        // bytes; 0: tuned from tcp_rmem
     uint32_t send_buffer = 0;           // 0: tuned from tcp_wmem
@@ -151,7 +158,6 @@ class Connection final : public Flow, public RefCounted<Connection>, public List
 
     // shutdown(2): no more data out; FIN follows what is queued.
     void shutdown_send();
-    void shutdown_receive() { receive_shut = true; }
     // The socket is gone. Unread data or a linger time of 0 resets the peer (RFC 9293, 3.6;
     // RFC 2525, 2.17), else the connection ends by itself.
     void close(bool reset);
@@ -376,6 +382,7 @@ class Connection final : public Flow, public RefCounted<Connection>, public List
         uint32_t newly_sacked = 0;
         uint32_t newly_lost = 0;
         uint64_t rtt_ns = 0;
+        Sequence prior_highest_sack;
         bool advanced = false;
         bool duplicate_sack = false;
         bool retransmitted_data_acked = false;

@@ -15,6 +15,7 @@ bool Connection::handle_ack(const Segment& segment) {
     }
     AckOutcome outcome;
     outcome.advanced = ack > prior;
+    outcome.prior_highest_sack = highest_sack;
     uint32_t prior_in_flight = packets_in_flight();
     uint32_t prior_delivered = delivered;
     bool window_changed = update_send_window(segment);
@@ -83,9 +84,10 @@ bool Connection::handle_ack(const Segment& segment) {
 // RFC 9293, 3.10.7.4: newer segments alone change SND.WND.
 bool Connection::update_send_window(const Segment& segment) {
     uint32_t window = uint32_t{segment.window} << send_scale;
-    bool is_newer = segment.acknowledgement > send_unacknowledged ||
-                    segment.sequence > window_update_sequence ||
-                    (segment.sequence == window_update_sequence && window > send_window);
+    bool is_newer =
+        segment.acknowledgement > send_unacknowledged ||
+        segment.sequence > window_update_sequence ||
+        (segment.sequence == window_update_sequence && (window > send_window || window == 0));
     if (!is_newer) return false;
     window_update_sequence = segment.sequence;
     if (window == send_window) return false;
@@ -122,7 +124,7 @@ void Connection::count_acknowledged(SendSegment& info, uint32_t packets, AckOutc
         outcome.retransmitted_data_acked = true;
     } else if (!info.is_sacked) {
         // Arrived after what was sent later, if that was acknowledged selectively before.
-        if (sack_on && info.end() < highest_sack) note_reordering(info);
+        if (sack_on && info.end() < outcome.prior_highest_sack) note_reordering(info);
         if (!outcome.rtt_ns) outcome.rtt_ns = std::max<uint64_t>(now() - info.sent_ns, 1);
     }
 }

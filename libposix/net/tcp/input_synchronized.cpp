@@ -50,6 +50,7 @@ bool Connection::try_fast_path(Segment& segment) {
     if (segment.length) {
         stack.counters.TCPHPHits++;
         note_data_received(segment);
+        ack_pending = true;
         queue_in_order(std::move(segment.data), segment.length);
         if (unsent) push_pending();
         schedule_ack();

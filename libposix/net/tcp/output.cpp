@@ -201,7 +201,7 @@ bool Connection::retransmit(Buffer& segment) {
         retransmitted_out += info.packets;
     }
     info.was_retransmitted = true;
-    if (!first_retransmission_stamp) first_retransmission_stamp = timestamp_now() | 1;
+    if (!first_retransmission_stamp) first_retransmission_stamp = std::max(timestamp_now(), 1u);
     undo_retransmissions = std::max(undo_retransmissions, 0) + info.packets;
     total_retransmissions += info.packets;
     bytes_retransmitted += info.length;

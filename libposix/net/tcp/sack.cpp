@@ -75,7 +75,7 @@ void Connection::mark_sacked(const SackBlock& block, AckOutcome& outcome) {
             info->is_in_retransmission = false;
         }
         if (!info->was_retransmitted) {
-            if (info->sequence < highest_sack) note_reordering(*info);
+            if (info->sequence < outcome.prior_highest_sack) note_reordering(*info);
             outcome.rtt_ns = std::max<uint64_t>(now() - info->sent_ns, 1);
         }
         info->is_sacked = true;

@@ -6,6 +6,7 @@ namespace coracle::net::tcp {
 
 TimeWait::TimeWait(const Connection& connection)
     : Flow(FlowKind::kTimeWait),
+      sharing(connection.options.sharing),
       send_next(connection.send_next),
       receive_next(connection.receive_next),
       receive_window(connection.receive_window),

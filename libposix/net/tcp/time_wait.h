@@ -16,6 +16,7 @@ struct TimeWait final : Flow {
     bool may_be_reused(const Stack& stack) const;
     Sequence next_initial_sequence() const { return send_next + 65535 + 2; }
 
+    PortSharing sharing;
     Sequence send_next, receive_next;
     uint32_t receive_window;
     uint32_t timestamp_recent, timestamp_offset;
