@@ -2,6 +2,7 @@
 
 #include <netinet/in.h>
 
+#include "libposix/net/inet/tcp_host.h"
 #include "libposix/net/network.h"
 #include "libposix/net/raw/raw_socket.h"
 #include "libposix/net/udp/udp_socket.h"
@@ -42,6 +43,7 @@ void register_inet_socket(int type, int protocol, CreateInetSocket create) {
 }
 
 void register_inet_families() {
+    register_tcp();
     register_udp();
     register_raw_sockets();
     register_socket_family({.family = AF_INET, .create = create});

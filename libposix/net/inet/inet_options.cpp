@@ -92,6 +92,12 @@ InetOptions::~InetOptions() {
     }
 }
 
+void InetOptions::inherit(const InetOptions& from) {
+    static_assert(std::is_trivially_copyable_v<Membership>);
+    memcpy(static_cast<void*>(this), &from, sizeof(*this));
+    membership_count = 0;
+}
+
 bool InetOptions::is_member(const IpAddress& group, uint32_t interface_index) const {
     return std::any_of(memberships, memberships + membership_count, [&](const Membership& one) {
         return one.group == group && one.interface_index == interface_index;

@@ -39,6 +39,9 @@ struct InetOptions {
     InetOptions(const InetOptions&) = delete;
     ~InetOptions();
 
+    // What an accepted socket has from its listener: all but the memberships.
+    void inherit(const InetOptions& from);
+
     bool is_member(const IpAddress& group, uint32_t interface_index) const;
 
     // ENOPROTOOPT: not one of ours.

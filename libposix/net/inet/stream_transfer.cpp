@@ -1,0 +1,213 @@
+// send(2) and recv(2) of TCP sockets.
+#include <netinet/in.h>
+
+#include <algorithm>
+
+#include "libposix/net/inet/stream_socket.h"
+#include "libposix/net/inet/tcp_host.h"
+
+namespace coracle::net {
+
+namespace {
+constexpr size_t kLargestPiece = kLargeBufferCapacity - kPacketHeadroom;
+constexpr size_t kMediumPiece = buffer_capacity(3) - kPacketHeadroom;
+}  // namespace
+
+// The next bytes of a message in a buffer of their own. EFAULT; ENOBUFS.
+Result<BufferPtr> StreamSocket::read_piece(IoBuffer& data) {
+    // More than the buffer has room for is queued rather than cut in small pieces.
+    size_t space = std::max(connection_->send_space(), kMediumPiece);
+    size_t size = std::min({data.size(), kLargestPiece, space});
+    BufferPtr piece = Buffer::allocate(size + kPacketHeadroom, kPacketHeadroom);
+    if (!piece && size > kMediumPiece) {
+        size = kMediumPiece;
+        piece = Buffer::allocate(size + kPacketHeadroom, kPacketHeadroom);
+    }
+    if (!piece) return Error(ENOBUFS);
+    size_t copied = data.copy_in(piece->append(size), size);
+    if (copied == 0) return Error(EFAULT);
+    piece->truncate(copied);
+    return piece;
+}
+
+Result<size_t> StreamSocket::send(SendMessage& message) {
+    SocketWait wait = wait_to_send(message.flags);
+    State now = state();
+    if (now == State::kClosed && message.flags & MSG_FASTOPEN && message.to && !connection_) {
+        // Without a cookie, Fast Open is a connect(2) and a send(2).
+        Result<void> connected = connect(*message.to, !wait.may_sleep());
+        if (!connected.ok()) return connected.error();
+    }
+    RefPtr<tcp::Connection> connection = connection_;
+    auto fail = [&](int error) -> Error {
+        if (error != EPIPE) return Error(error);
+        return broken_pipe(message.flags);
+    };
+    if (!connection || listener_) return fail(EPIPE);
+    if (!connection->is_synchronized() && connection->state != State::kClosed) {
+        TRY(wait.until(changed_, [&] {
+            return connection->is_synchronized() || connection->state == State::kClosed;
+        }));
+    }
+    connect_is_pending_ = connect_is_pending_ && connection->state == State::kClosed;
+    size_t sent = 0;
+    while (!message.data.is_empty()) {
+        bool may_send = !connection->error_code && !connection->send_shut;
+        if (may_send && connection->send_space() == 0) {
+            connection->want_space_event = true;
+            Result<void> waited = wait.until(changed_, [&] {
+                return connection->error_code || connection->send_shut || connection->is_writable();
+            });
+            if (!waited.ok()) {
+                if (sent) break;
+                return waited.error();
+            }
+            continue;
+        }
+        if (!may_send) {
+            if (sent) break;
+            int error = std::exchange(connection->error_code, 0);
+            return fail(error ? error : EPIPE);
+        }
+        auto piece = read_piece(message.data);
+        if (!piece.ok()) {
+            if (sent) break;
+            return piece.error();
+        }
+        size_t size = piece.value()->length();
+        uint8_t flags = 0;
+        if (message.flags & MSG_MORE || !message.data.is_empty()) flags |= tcp::kSendMore;
+        if (message.flags & MSG_OOB && message.data.is_empty()) flags |= tcp::kSendUrgent;
+        TcpScope scope;
+        Result<void> queued = connection->send(piece.release_value(), flags);
+        if (!queued.ok()) {
+            if (sent) break;
+            return fail(queued.error_code());
+        }
+        sent += size;
+    }
+    // Autotuning shows in SO_SNDBUF.
+    if (!options.send_buffer_locked) options.send_buffer = connection->send_buffer_limit();
+    return sent;
+}
+
+Result<size_t> StreamSocket::receive_urgent(ReceiveMessage& message) {
+    tcp::Connection& connection = *connection_;
+    bool ended = connection.state == State::kClosed || receive_is_shut_;
+    Result<uint8_t> byte = connection.read_urgent(message.flags & MSG_PEEK);
+    if (!byte.ok()) {
+        if (byte.error_code() == EAGAIN && ended) return size_t{0};
+        return byte.error();
+    }
+    message.result_flags |= MSG_OOB;
+    if (message.data.is_empty()) {
+        message.result_flags |= MSG_TRUNC;
+        return size_t{0};
+    }
+    uint8_t value = byte.value();
+    if (message.flags & MSG_TRUNC) return size_t{1};
+    if (message.data.copy_out(&value, 1) != 1) return Error(EFAULT);
+    return size_t{1};
+}
+
+// Moves what is readable up to the next urgent byte or the end of the first buffer. False: there is
+// nothing, or the urgent mark ends this receive. `peeked`: bytes to pass over, for MSG_PEEK.
+Result<bool> StreamSocket::receive_some(ReceiveMessage& message, size_t& done, size_t& peeked) {
+    tcp::Connection& connection = *connection_;
+    bool peeks = message.flags & MSG_PEEK;
+    bool drops = message.flags & MSG_TRUNC;
+    size_t wanted = message.data.size() - (drops ? done : 0);
+    if (wanted == 0 || connection.readable_bytes() <= peeked) return false;
+    if (connection.has_urgent() && !peeks) {
+        uint32_t distance = connection.urgent_distance();
+        if (distance == 0) {
+            if (connection.options.urgent_inline) {
+                if (done) return false;  // reads stop before the mark
+                connection.urgent_passed();
+            } else {
+                if (done) return false;
+                // The urgent byte is not part of the stream.
+                BufferPtr first = connection.take_received();
+                first->pull(1);
+                connection.urgent_passed();
+                if (first->length()) connection.put_back(std::move(first));
+                TcpScope scope;
+                connection.note_read(1);
+                return true;
+            }
+        } else if (distance < wanted) {
+            wanted = distance;
+        }
+    }
+    size_t skip = peeked;
+    if (peeks) {
+        Buffer* piece = connection.receive_queue.first();
+        for (; piece && skip >= piece->length(); piece = BufferQueue::after(piece)) {
+            skip -= piece->length();
+        }
+        size_t size = std::min(wanted, piece->length() - skip);
+        size_t moved = drops ? size : message.data.copy_out(piece->data() + skip, size);
+        if (moved == 0) return Error(EFAULT);
+        peeked += moved;
+        done += moved;
+        return true;
+    }
+    // Out of the queue while the copy may sleep: the rest goes back before another reader looks.
+    BufferPtr piece = connection.take_received();
+    size_t size = std::min<size_t>(wanted, piece->length());
+    size_t moved = drops ? size : message.data.copy_out(piece->data(), size);
+    piece->pull(moved);
+    if (piece->length()) connection.put_back(std::move(piece));
+    if (moved == 0) return Error(EFAULT);
+    done += moved;
+    TcpScope scope;
+    connection.note_read(static_cast<uint32_t>(moved));
+    return true;
+}
+
+Result<size_t> StreamSocket::receive(ReceiveMessage& message) {
+    if (message.flags & MSG_ERRQUEUE) return Error(EAGAIN);
+    RefPtr<tcp::Connection> connection = connection_;
+    if (!connection || listener_) return Error(ENOTCONN);
+    if (message.flags & MSG_OOB) return receive_urgent(message);
+    size_t size = message.data.size();
+    auto low_water = static_cast<size_t>(std::max(options.receive_low_water, 1));
+    size_t target = message.flags & MSG_WAITALL ? size : std::min(low_water, size);
+    SocketWait wait = wait_to_receive(message.flags);
+    size_t done = 0, peeked = 0;
+    SleepLockGuard guard(reading_);
+    for (;;) {
+        Result<bool> moved = receive_some(message, done, peeked);
+        if (!moved.ok()) return done ? Result<size_t>(done) : moved.error();
+        if (moved.value()) continue;
+        if (done >= target ||
+            (message.flags & MSG_TRUNC ? done == size : message.data.is_empty())) {
+            break;
+        }
+        // An urgent byte ends what has been read.
+        if (done && connection->readable_bytes() > peeked) break;
+        if (done && (connection->error_code || connection->has_end_of_file())) break;
+        if (connection->error_code) return Error(std::exchange(connection->error_code, 0));
+        if (connection->fin_received || receive_is_shut_ || connection->reset_received ||
+            connection->state == State::kClosed) {
+            break;
+        }
+        reading_.unlock();
+        Result<void> waited = wait.until(changed_, [&] {
+            return connection->readable_bytes() > peeked || connection->error_code ||
+                   connection->fin_received || receive_is_shut_ ||
+                   connection->state == State::kClosed;
+        });
+        reading_.lock();
+        if (!waited.ok()) {
+            if (done) break;
+            return waited.error();
+        }
+    }
+    if (!options.receive_buffer_locked) {
+        options.receive_buffer = connection->receive_buffer_limit();
+    }
+    return done;
+}
+
+}  // namespace coracle::net

@@ -1,0 +1,103 @@
+#include "libposix/net/inet/tcp_host.h"
+
+#include <netinet/in.h>
+
+#include "kernel-min/lib/random.h"
+#include "kernel-min/sched/timer_queue.h"
+#include "libposix/net/inet/inet_family.h"
+#include "libposix/net/inet/stream_socket.h"
+#include "libposix/net/ip.h"
+#include "libposix/net/ip/ip_input.h"
+
+namespace coracle::net {
+
+namespace {
+
+// What is left of an IPv4 packet of 65,535 bytes. IP cuts for devices that cannot.
+constexpr uint32_t kLargestSegment = 65535 - 20 - 60;
+
+class TcpHost final : public tcp::Environment {
+  public:
+    tcp::PathProperties path(const FlowKey& flow, const tcp::IpChoices& choices,
+                             tcp::PathCache& cache) override {
+        const Route* route = find(flow, choices, &cache);
+        if (!route) return {};
+        return {route->mtu, kLargestSegment, true, route->is_local};
+    }
+
+    void output(BufferPtr packet, const FlowKey& flow, const tcp::IpChoices& choices,
+                tcp::PathCache* cache) override {
+        IpOutput how;
+        how.source = flow.local.address;
+        how.destination = flow.remote.address;
+        how.protocol = IPPROTO_TCP;
+        how.hop_limit = choices.hop_limit;
+        how.traffic_class = choices.traffic_class;
+        how.dont_fragment = !choices.dont_discover_mtu;
+        how.interface_index = choices.interface_index;
+        if (cache) how.route = find(flow, choices, cache);
+        // A packet that cannot be sent is as good as lost on the way.
+        (void)ip_output(std::move(packet), how).ok();
+    }
+
+    void arm_timer(uint64_t deadline_ns) override { timer_.start(deadline_ns); }
+    uint64_t random() override { return random_u64(); }
+
+    tcp::Stack stack{*this};
+
+  private:
+    static const Route* find(const FlowKey& flow, const tcp::IpChoices& choices,
+                             tcp::PathCache* cache) {
+        static_assert(sizeof(CachedRoute) <= sizeof(tcp::PathCache));
+        static_assert(std::is_trivially_destructible_v<CachedRoute>);
+        // Zero bytes are a CachedRoute that has to be looked up.
+        auto& route = *reinterpret_cast<CachedRoute*>(cache->storage);
+        auto found = route.get(flow.remote.address, flow.local.address, choices.interface_index);
+        return found.ok() ? found.value() : nullptr;
+    }
+
+    static void on_timer(void* host) {
+        TcpScope scope;
+        static_cast<TcpHost*>(host)->stack.run_timers();
+    }
+
+    Timer timer_{on_timer, this};
+};
+
+TcpHost* host;
+
+void tcp_input(BufferPtr packet, const IpInput& how) {
+    TcpScope scope;
+    if (!make_contiguous(packet, tcp::kHeaderSize) ||
+        !make_contiguous(packet, (packet->data()[12] >> 4) * 4u)) {
+        host->stack.counters.InSegs++;
+        host->stack.counters.InErrs++;
+        return;
+    }
+    host->stack.input(std::move(packet), {how.source, how.destination, how.interface->index(),
+                                          how.traffic_class, how.is_broadcast});
+}
+
+void tcp_error(const IcmpError& error) {
+    if (error.transport_length < 8) return;
+    TcpScope scope;
+    FlowKey flow{{error.source, read_be16(error.transport), 0},
+                 {error.destination, read_be16(error.transport + 2), 0}};
+    host->stack.icmp_error(flow, tcp::Sequence(read_be32(error.transport + 4)), error.error,
+                           error.is_fatal, error.mtu);
+}
+
+}  // namespace
+
+tcp::Stack& tcp_stack() {
+    return host->stack;
+}
+
+void register_tcp() {
+    host = new (std::nothrow) TcpHost;
+    if (!host) return;
+    register_inet_socket(SOCK_STREAM, IPPROTO_TCP, create_stream_socket);
+    register_protocol(IPPROTO_TCP, {tcp_input, tcp_error});
+}
+
+}  // namespace coracle::net
