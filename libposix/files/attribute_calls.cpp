@@ -1,5 +1,6 @@
 // chmod, chown, the utime family, truncate, umask.
 #include <fcntl.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 #include <sys/time.h>
 #include <utime.h>
@@ -9,6 +10,7 @@
 
 #include "libposix/files/inode_file.h"
 #include "libposix/files/path_argument.h"
+#include "libposix/fs/notify.h"
 #include "libposix/fs/permission.h"
 #include "libposix/memory/file_pages.h"
 #include "libposix/process/process.h"
@@ -33,6 +35,15 @@ Result<Path> resolve_at(int dirfd, UserIn<char> path, uint32_t walk_flags) {
     return argument.resolve(walk_flags);
 }
 
+Result<long> change_attributes(const Path& place, const AttributeChange& change) {
+    TRY(place.inode().change_attributes(change));
+    uint32_t events = IN_ATTRIB;
+    if (change.valid == AttributeChange::kAccessTime) events = IN_ACCESS;
+    if (change.valid == AttributeChange::kModifyTime) events = IN_MODIFY;
+    if (change.valid != 0) notify_file(*place.dentry, events);
+    return 0;
+}
+
 Result<long> change_mode(const Path& place, unsigned mode) {
     Inode& inode = place.inode();
     TRY(check_writable(place));
@@ -42,8 +53,7 @@ Result<long> change_mode(const Path& place, unsigned mode) {
     if (!credentials().in_group(inode.gid) && !credentials().has_capability(kCapFsetid)) {
         change.mode &= ~static_cast<uint32_t>(S_ISGID);
     }
-    TRY(inode.change_attributes(change));
-    return 0;
+    return change_attributes(place, change);
 }
 
 Result<long> change_owner(const Path& place, unsigned uid, unsigned gid) {
@@ -72,8 +82,7 @@ Result<long> change_owner(const Path& place, unsigned uid, unsigned gid) {
         change.mode = inode.mode & 07777 & ~static_cast<uint32_t>(S_ISUID);
         if (inode.mode & S_IXGRP) change.mode &= ~static_cast<uint32_t>(S_ISGID);
     }
-    TRY(inode.change_attributes(change));
-    return 0;
+    return change_attributes(place, change);
 }
 
 // Both times of the utime family; null: both are now.
@@ -112,8 +121,7 @@ Result<long> change_times(const Path& place, const Times& times) {
         if (sets_explicit_time) return Error(EPERM);
         TRY(check_permission(inode, kMayWrite, credentials()));
     }
-    TRY(inode.change_attributes(change));
-    return 0;
+    return change_attributes(place, change);
 }
 
 Result<Times> from_timevals(UserIn<timeval> from) {
@@ -138,6 +146,7 @@ Result<void> truncate_file(const Path& place, int64_t length) {
     TRY(inode.truncate(static_cast<uint64_t>(length)));
     unmap_truncated_pages(inode, static_cast<uint64_t>(length));
     inode.modify_time = inode.change_time = current_time();
+    notify_file(*place.dentry, IN_MODIFY);
     return {};
 }
 

@@ -1,5 +1,6 @@
 #include "libposix/files/file.h"
 
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 
 #include <cstring>
@@ -7,6 +8,7 @@
 #include "kernel-min/memory/heap.h"
 #include "libposix/files/events/epoll.h"
 #include "libposix/fs/mount.h"
+#include "libposix/fs/notify.h"
 #include "libposix/process/process.h"
 
 namespace coracle {
@@ -35,6 +37,7 @@ File::File(Path path, RefPtr<Inode> inode, uint32_t open_flags)
 File::~File() {
     if (first_epoll_item) [[unlikely]]
         forget_epoll_items(*this);
+    if (!is_path_only()) notify_open_file(path_, can_write_ ? IN_CLOSE_WRITE : IN_CLOSE_NOWRITE);
 }
 
 Result<size_t> File::read(IoBuffer&, uint64_t&) { return Error(EINVAL); }

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <linux/falloc.h>
+#include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/uio.h>
 
@@ -12,6 +13,7 @@
 #include "libposix/files/file_lock.h"
 #include "libposix/fs/device_node.h"
 #include "libposix/fs/mount.h"
+#include "libposix/fs/notify.h"
 #include "libposix/memory/file_pages.h"
 #include "libposix/process/process.h"
 #include "libposix/signals/signal_delivery.h"
@@ -125,6 +127,7 @@ Result<size_t> RegularFile::read(IoBuffer& to, uint64_t& position) {
     size_t done = TRY(inode().read(to, position));
     position += done;
     touch_access_time(*this);
+    if (done != 0) notify_open_file(path(), IN_ACCESS);
     return done;
 }
 
@@ -142,6 +145,7 @@ Result<size_t> RegularFile::write(IoBuffer& from, uint64_t& position) {
     size_t done = TRY(inode().write(from, position));
     position += done;
     inode().modify_time = inode().change_time = current_time();
+    if (done != 0) notify_open_file(path(), IN_MODIFY);
     return done;
 }
 
@@ -178,6 +182,7 @@ Result<void> RegularFile::truncate(uint64_t size) {
     unmap_truncated_pages(inode(), size);
     drop_privilege_bits(inode());
     inode().modify_time = inode().change_time = current_time();
+    notify_open_file(path(), IN_MODIFY);
     return {};
 }
 
@@ -185,6 +190,7 @@ Result<void> RegularFile::allocate(int mode, uint64_t offset, uint64_t length) {
     if (mode & FALLOC_FL_PUNCH_HOLE) unmap_hole(inode(), offset, length);
     TRY(inode().allocate(mode, offset, length));
     inode().modify_time = inode().change_time = current_time();
+    notify_open_file(path(), IN_MODIFY);
     return {};
 }
 
@@ -206,6 +212,7 @@ Result<uint64_t> DirectoryFile::seek(int64_t offset, int whence) {
 Result<void> DirectoryFile::list(DirectoryVisitor& visitor) {
     if (path().dentry->is_deleted()) return Error(ENOENT);
     touch_access_time(*this);
+    notify_open_file(path(), IN_ACCESS);
     uint64_t from = position;
     if (from == 0) {
         if (!visitor.visit(".", inode().number, DT_DIR, 1)) return {};

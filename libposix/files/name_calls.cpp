@@ -1,11 +1,13 @@
 // The calls that make, move and remove names: mkdir, mknod, link, symlink, unlink, rmdir, rename.
 #include <fcntl.h>
 #include <linux/fs.h>
+#include <sys/inotify.h>
 #include <sys/stat.h>
 
 #include "libposix/files/open_file.h"
 #include "libposix/files/path_argument.h"
 #include "libposix/fs/dentry_cache.h"
+#include "libposix/fs/notify.h"
 #include "libposix/fs/permission.h"
 #include "libposix/process/process.h"
 #include "syscall-table/handlers.h"
@@ -34,6 +36,12 @@ Result<Path> find_victim(PathWalker& walker) {
     return victim;
 }
 
+// The name is gone from the file system; if nobody else has the file, it goes with the name.
+void drop_name(Path& victim) {
+    DentryCache::remove(*victim.dentry);
+    victim = {};
+}
+
 Result<void> remove_file(PathWalker& walker) {
     if (walker.last_kind() != Last::kName) return Error(EISDIR);
     Path victim = TRY(find_victim(walker));
@@ -43,8 +51,11 @@ Result<void> remove_file(PathWalker& walker) {
     Inode& directory = walker.directory().inode();
     TRY(check_removal(directory, victim.inode(), credentials()));
     if (victim.inode().is_directory()) return Error(EISDIR);
-    TRY(directory.unlink(walker.last_name(), victim.inode()));
-    DentryCache::remove(*victim.dentry);
+    RefPtr<Inode> inode = victim.dentry->inode_ref();
+    TRY(directory.unlink(walker.last_name(), *inode));
+    notify_inode(*inode, IN_ATTRIB);
+    drop_name(victim);
+    notify_name(directory, walker.last_name(), IN_DELETE, *inode);
     return {};
 }
 
@@ -64,8 +75,10 @@ Result<void> remove_directory(PathWalker& walker) {
     if (victim.dentry == victim.mount->root()) return Error(EBUSY);
     TRY(check_removal(directory, victim.inode(), credentials()));
     if (!victim.inode().is_directory()) return Error(ENOTDIR);
-    TRY(directory.remove_directory(walker.last_name(), victim.inode()));
-    DentryCache::remove(*victim.dentry);
+    RefPtr<Inode> inode = victim.dentry->inode_ref();
+    TRY(directory.remove_directory(walker.last_name(), *inode));
+    drop_name(victim);
+    notify_name(directory, walker.last_name(), IN_DELETE, *inode);
     return {};
 }
 
@@ -156,6 +169,10 @@ Result<void> rename_last(PathWalker& from, PathWalker& to, uint32_t flags) {
         DentryCache::remove(*target.dentry);
     }
     DentryCache::move(*source.dentry, new_dentry, to.last_name());
+    const bool exchanges = flags & RENAME_EXCHANGE;
+    notify_move(old_directory, from.last_name(), *source.dentry,
+                target && !exchanges ? &target.inode() : nullptr);
+    if (exchanges) notify_move(new_directory, to.last_name(), *target.dentry, nullptr);
     return {};
 }
 
@@ -238,6 +255,8 @@ Result<long> sys_linkat(int old_dirfd, UserIn<char> old_path, int new_dirfd,
     TRY(parent.inode().link(walker.last_name(), inode));
     inode.may_be_named = false;
     TRY(DentryCache::add(parent.dentry, walker.last_name(), source.dentry->inode_ref()));
+    notify_inode(inode, IN_ATTRIB);
+    notify_name(parent.inode(), walker.last_name(), IN_CREATE, inode);
     return 0;
 }
 

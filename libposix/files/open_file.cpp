@@ -1,12 +1,14 @@
 #include "libposix/files/open_file.h"
 
 #include <fcntl.h>
+#include <sys/inotify.h>
 
 #include "kernel-min/memory/heap.h"
 #include "libposix/files/inode_file.h"
 #include "libposix/files/pipe.h"
 #include "libposix/fs/dentry_cache.h"
 #include "libposix/fs/device_node.h"
+#include "libposix/fs/notify.h"
 #include "libposix/fs/mount.h"
 #include "libposix/fs/permission.h"
 #include "libposix/process/process.h"
@@ -49,6 +51,7 @@ Result<void> may_open(const Path& path, uint32_t flags, const Credentials& who) 
 Result<RefPtr<File>> open_inode(const Path& path, uint32_t flags) {
     constexpr uint32_t kNotKept = O_CREAT | O_EXCL | O_NOCTTY | O_TRUNC | O_CLOEXEC;
     RefPtr<File> file = TRY(path.inode().open(path, flags & ~kNotKept));
+    notify_open_file(path, IN_OPEN);
     if ((flags & O_TRUNC) && path.inode().is_regular()) TRY(file->truncate(0));
     return file;
 }
@@ -162,6 +165,7 @@ Result<Path> create_last(const PathWalker& walker, const Credentials& who, NewIn
     RefPtr<Inode> inode = TRY(directory.create(walker.last_name(), what));
     RefPtr<Dentry> dentry =
         TRY(DentryCache::add(parent.dentry, walker.last_name(), std::move(inode)));
+    notify_name(directory, dentry->name(), IN_CREATE, dentry->inode());
     return Path{parent.mount, std::move(dentry)};
 }
 

@@ -1,6 +1,7 @@
 // Extended attributes (man 7 xattr).
 #include <fcntl.h>
 #include <linux/limits.h>
+#include <sys/inotify.h>
 #include <sys/xattr.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <new>
 
 #include "libposix/files/path_argument.h"
+#include "libposix/fs/notify.h"
 #include "libposix/fs/permission.h"
 #include "libposix/process/process.h"
 #include "syscall-table/handlers.h"
@@ -83,6 +85,7 @@ Result<long> set(const Path& place, UserIn<char> name, UserIn<char> value, size_
     TRY(check_writable(place));
     TRY(check_access(place.inode(), copied.text(), kMayWrite));
     TRY(place.inode().set_xattr(copied.text(), buffer.get(), size, flags));
+    notify_file(*place.dentry, IN_ATTRIB);
     return 0;
 }
 
@@ -111,6 +114,7 @@ Result<long> remove(const Path& place, UserIn<char> name) {
     TRY(check_writable(place));
     TRY(check_access(place.inode(), copied.text(), kMayWrite));
     TRY(place.inode().remove_xattr(copied.text()));
+    notify_file(*place.dentry, IN_ATTRIB);
     return 0;
 }
 

@@ -5,6 +5,7 @@
 
 #include "kernel-min/lib/short_bytes.h"
 #include "libposix/fs/inode.h"
+#include "libposix/fs/notify.h"
 
 namespace coracle {
 namespace {
@@ -56,6 +57,7 @@ Result<void> Dentry::set_name(std::string_view name) {
 }
 
 Dentry::~Dentry() {
+    if (deleted_ && inode_ && inode_->link_count == 0) notify_removal(*inode_);
     if (name_ != inline_name_) delete[] name_;
 }
 
@@ -94,7 +96,8 @@ void DentryCache::evict() {
     // One pass at most: a dentry in use, or used since the last pass, goes to the back.
     for (size_t tries = dentry_count; tries > 0 && dentry_count > kMaxDentries * 7 / 8; tries--) {
         Dentry& oldest = age_list.front();
-        if (oldest.reference_count() == 1 && !oldest.used_ && !oldest.is_mount_point()) {
+        if (oldest.reference_count() == 1 && !oldest.used_ && !oldest.is_mount_point() &&
+            !oldest.inode().first_watch) {
             erase(oldest);
             continue;
         }

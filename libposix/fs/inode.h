@@ -22,6 +22,7 @@ namespace coracle {
 
 class File;
 class Inode;
+class InodeWatch;
 class Pipe;
 
 // A mounted file system: Linux's super block.
@@ -162,6 +163,7 @@ class Inode : public RefCounted<Inode> {
     Pipe* fifo = nullptr;
     // Lock state of fcntl(2) and flock(2), made at the first lock (libposix/files/file_lock.h).
     struct FileLocks* locks = nullptr;
+    InodeWatch* first_watch = nullptr;  // libposix/fs/notify.h
     // Writers and executors hold each other off: ETXTBSY.
     int32_t write_count = 0;
     // Memory objects that show this file's pages (libposix/memory/file_pages.h).
