@@ -16,6 +16,7 @@ class SleepLock {
         }
         held_ = true;
     }
+    bool is_held() const { return held_; }
     void unlock() {
         held_ = false;
         released_.wake_all();

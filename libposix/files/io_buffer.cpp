@@ -25,7 +25,7 @@ size_t IoBuffer::for_each_piece(size_t length, Move move) {
     return done;
 }
 
-size_t IoBuffer::copy_out(const void* from, size_t length) {
+size_t IoBuffer::copy_out_pieces(const void* from, size_t length) {
     const char* bytes = static_cast<const char*>(from);
     return for_each_piece(length, [&](uint64_t address, size_t offset, size_t piece) {
         if (space_ == Space::kUser) return copy_to_user_partial(address, bytes + offset, piece);
@@ -34,7 +34,7 @@ size_t IoBuffer::copy_out(const void* from, size_t length) {
     });
 }
 
-size_t IoBuffer::copy_in(void* to, size_t length) {
+size_t IoBuffer::copy_in_pieces(void* to, size_t length) {
     char* bytes = static_cast<char*>(to);
     return for_each_piece(length, [&](uint64_t address, size_t offset, size_t piece) {
         if (space_ == Space::kUser) return copy_from_user_partial(bytes + offset, address, piece);

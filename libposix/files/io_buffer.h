@@ -37,19 +37,17 @@ class IoBuffer {
     // Each moves at most `length` and size() bytes, consumes them, and returns how many it moved:
     // fewer means that the application's memory could not be reached (answer EFAULT if nothing at
     // all was moved, else the short count). May sleep: a page may have to be read.
-    size_t copy_out(const void* from, size_t length);  // into the buffer: the file is read
-    size_t copy_in(void* to, size_t length);           // out of the buffer: the file is written
+    size_t copy_out(const void* from, size_t length) {  // into the buffer: the file is read
+        if (!is_one_user_piece(length)) [[unlikely]] return copy_out_pieces(from, length);
+        return advance(copy_to_user_partial(current_.address, from, length));
+    }
+    size_t copy_in(void* to, size_t length) {  // out of the buffer: the file is written
+        if (!is_one_user_piece(length)) [[unlikely]] return copy_in_pieces(to, length);
+        return advance(copy_from_user_partial(to, current_.address, length));
+    }
     size_t fill_zero(size_t length) {
-        // One piece of the application's, as almost always.
-        if (space_ == Space::kUser && length <= current_.length && length <= size_) {
-            size_t done =
-                length - clear_user_raw(reinterpret_cast<void*>(current_.address), length);
-            current_.address += done;
-            current_.length -= done;
-            size_ -= done;
-            return done;
-        }
-        return fill_pieces_with_zero(length);
+        if (!is_one_user_piece(length)) [[unlikely]] return fill_pieces_with_zero(length);
+        return advance(length - clear_user_raw(reinterpret_cast<void*>(current_.address), length));
     }
 
     void skip(size_t length);
@@ -58,12 +56,25 @@ class IoBuffer {
         if (size < size_) size_ = size;
     }
 
-    // RWF_* of preadv2(2) and pwritev2(2).
+    // RWF_* of preadv2(2) and pwritev2(2), and:
+    static constexpr uint32_t kMoreToCome = 1u << 31;  // another write follows at once: MSG_MORE
     uint32_t flags = 0;
 
   private:
     IoBuffer(Space space, Segment segment)
         : space_(space), current_(segment), size_(segment.length) {}
+    // One piece of the application's, as almost always.
+    bool is_one_user_piece(size_t length) const {
+        return space_ == Space::kUser && length <= current_.length && length <= size_;
+    }
+    size_t advance(size_t done) {
+        current_.address += done;
+        current_.length -= done;
+        size_ -= done;
+        return done;
+    }
+    size_t copy_out_pieces(const void* from, size_t length);
+    size_t copy_in_pieces(void* to, size_t length);
     size_t fill_pieces_with_zero(size_t length);
     // Calls move(address, length) -> moved for each piece in turn, until one is short.
     template <typename Move>

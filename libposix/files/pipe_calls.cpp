@@ -1,10 +1,13 @@
-// pipe, pipe2, sendfile, copy_file_range, splice.
+// pipe, pipe2, sendfile, copy_file_range.
 #include <fcntl.h>
 
 #include <algorithm>
+#include <span>
 
 #include "kernel-min/memory/heap.h"
-#include "libposix/files/pipe.h"
+#include "libposix/files/inode_file.h"
+#include "libposix/files/pipe_transfer.h"
+#include "libposix/files/position_argument.h"
 #include "libposix/files/segments.h"
 #include "libposix/process/process.h"
 #include "syscall-table/handlers.h"
@@ -12,32 +15,64 @@
 namespace coracle {
 namespace {
 
-// Moves up to `count` bytes from one file to another through a page, until the source ends or
-// either side would wait for more than it has.
+// A page's worth of a file: of the page cache where the file has pages there, else a copy.
+class PageReader {
+  public:
+    ~PageReader() {
+        if (frame_ != 0) put_frame(frame_);
+    }
+    // Up to `length` bytes at the position, and to the page's end. Empty at the end of the file.
+    Result<std::span<const char>> read(File& from, uint64_t position, size_t length) {
+        const bool is_cached = from.inode().is_regular() && from.inode().is_mappable();
+        return is_cached ? share(from.inode(), position, length) : copy(from, position, length);
+    }
+
+  private:
+    Result<std::span<const char>> share(Inode& inode, uint64_t position, size_t length) {
+        const uint64_t size = inode.size();
+        if (position >= size) return std::span<const char>();
+        const uint64_t in_page = position % kPageSize;
+        const size_t part = std::min<uint64_t>({length, kPageSize - in_page, size - position});
+        const PhysAddr frame = TRY(inode.page(position / kPageSize, false));
+        if (frame_ != 0) put_frame(frame_);
+        frame_ = frame;
+        return std::span<const char>(phys_to_virt<char>(frame_) + in_page, part);
+    }
+    Result<std::span<const char>> copy(File& from, uint64_t position, size_t length) {
+        if (frame_ == 0) frame_ = TRY(allocate_frame());
+        char* page = phys_to_virt<char>(frame_);
+        IoBuffer in = IoBuffer::kernel(page, std::min(length, kPageSize));
+        const size_t got = TRY(from.read(in, position));
+        return std::span<const char>(page, got);
+    }
+
+    PhysAddr frame_ = 0;
+};
+
+// Moves up to `count` bytes from one file to another by page, until the source ends or either side
+// would wait for more than it has.
 Result<long> copy_between(File& from, uint64_t& from_position, File& to, uint64_t& to_position,
                           size_t count) {
-    PhysAddr frame = TRY(allocate_frame());
-    char* page = phys_to_virt<char>(frame);
+    PageReader reader;
     size_t done = 0;
     int error = 0;
     while (done < count) {
-        uint64_t start = from_position;
-        IoBuffer in = IoBuffer::kernel(page, std::min(count - done, kPageSize));
-        Result<size_t> got = from.read(in, from_position);
-        if (!got.ok()) error = got.error_code();
-        if (!got.ok() || *got == 0) break;
-        IoBuffer out = IoBuffer::kernel(page, *got);
+        Result<std::span<const char>> part = reader.read(from, from_position, count - done);
+        if (!part.ok()) error = part.error_code();
+        if (!part.ok() || part->empty()) break;
+        IoBuffer out = IoBuffer::kernel(part->data(), part->size());
+        const bool is_last =
+            done + part->size() == count || from_position + part->size() >= from.inode().size();
+        if (!is_last) out.flags |= IoBuffer::kMoreToCome;
         Result<size_t> put = to.write(out, to_position);
         if (!put.ok()) error = put.error_code();
-        size_t moved = put.ok() ? *put : 0;
+        const size_t moved = put.ok() ? *put : 0;
         done += moved;
-        if (moved < *got) {  // what was read and not written stays in the source
-            from_position = start + moved;
-            break;
-        }
+        from_position += moved;  // what was not written stays in the source
+        if (moved < part->size()) break;
     }
-    put_frame(frame);
     if (done == 0 && error != 0) return Error(error);
+    if (done != 0) touch_access_time(from);
     return static_cast<long>(done);
 }
 
@@ -48,39 +83,15 @@ Result<long> make_pipe_descriptors(UserOut<int> fds, int flags) {
                                    static_cast<uint32_t>(flags & O_CLOEXEC), fds);
 }
 
-// The position argument of splice(2) and its like: a pointer, or null for the file's own.
-class PositionArgument {
-  public:
-    // ESPIPE: the file has none. EINVAL: negative.
-    Result<void> read(UserInOut<int64_t> pointer, File& file) {
-        file_ = &file;
-        pointer_ = pointer;
-        value_ = file.position;
-        if (!pointer) return {};
-        if (!file.is_seekable()) return Error(ESPIPE);
-        int64_t value = TRY(pointer.read());
-        if (value < 0) return Error(EINVAL);
-        value_ = static_cast<uint64_t>(value);
-        return {};
-    }
-    uint64_t& value() { return value_; }
-    Result<void> write_back() {
-        if (pointer_) return pointer_.write(static_cast<int64_t>(value_));
-        file_->position = value_;
-        return {};
-    }
-
-  private:
-    File* file_ = nullptr;
-    UserInOut<int64_t> pointer_;
-    uint64_t value_ = 0;
-};
-
 }  // namespace
 
-Result<long> sys_pipe(UserOut<int> fds) { return make_pipe_descriptors(fds, 0); }
+Result<long> sys_pipe(UserOut<int> fds) {
+    return make_pipe_descriptors(fds, 0);
+}
 
-Result<long> sys_pipe2(UserOut<int> fds, int flags) { return make_pipe_descriptors(fds, flags); }
+Result<long> sys_pipe2(UserOut<int> fds, int flags) {
+    return make_pipe_descriptors(fds, flags);
+}
 
 Result<long> sys_sendfile(int out_fd, int in_fd, UserInOut<int64_t> offset, size_t count) {
     const DescriptorTable& table = *current_process()->descriptors;
@@ -93,7 +104,10 @@ Result<long> sys_sendfile(int out_fd, int in_fd, UserInOut<int64_t> offset, size
     if (in->inode().is_directory() || !in->is_seekable()) return Error(EINVAL);
     if (out->flags & O_APPEND) return Error(EINVAL);
     count = std::min(count, kMaxTransfer);
-    long done = TRY(copy_between(*in, from.value(), *out, out->position, count));
+    const long done = out->pipe()
+                          ? static_cast<long>(TRY(move_file_to_pipe(*in, from.value(), *out->pipe(),
+                                                                    count, out->is_nonblocking())))
+                          : TRY(copy_between(*in, from.value(), *out, out->position, count));
     TRY(from.write_back());
     return done;
 }

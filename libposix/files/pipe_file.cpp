@@ -1,4 +1,5 @@
 #include <sys/ioctl.h>
+#include <sys/uio.h>
 
 #include <cstring>
 
@@ -31,13 +32,16 @@ class PipeFile final : public File {
     }
 
     Result<size_t> read(IoBuffer& to, uint64_t&) override {
-        size_t done = TRY(pipe_->read(to, is_nonblocking()));
-        if (done != 0) touch_access_time(*this);
+        Result<size_t> done = pipe_->read(to, is_nonblocking() || (to.flags & RWF_NOWAIT));
+        if (is_named_ && done.ok() && *done != 0) touch_access_time(*this);
         return done;
     }
     Result<size_t> write(IoBuffer& from, uint64_t&) override {
-        size_t done = TRY(pipe_->write(from, is_nonblocking(), flags & O_DIRECT));
-        inode().modify_time = inode().change_time = current_time();
+        Result<size_t> done =
+            pipe_->write(from, is_nonblocking() || (from.flags & RWF_NOWAIT), flags & O_DIRECT);
+        if (is_named_ && done.ok() && *done != 0) {
+            inode().modify_time = inode().change_time = current_time();
+        }
         return done;
     }
     Result<long> ioctl(uint32_t command, uint64_t argument) override {
@@ -51,6 +55,8 @@ class PipeFile final : public File {
     Pipe* pipe() override { return pipe_.get(); }
 
   private:
+    // As newer Linux, the hot path of pipes without a name asks no clock.
+    const bool is_named_ = static_cast<bool>(path().mount);
     RefPtr<Pipe> pipe_;
 };
 

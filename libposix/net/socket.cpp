@@ -85,6 +85,7 @@ Result<size_t> Socket::read(IoBuffer& to, uint64_t&) {
 Result<size_t> Socket::write(IoBuffer& from, uint64_t&) {
     const bool dont_wait = is_nonblocking() || (from.flags & RWF_NOWAIT);
     SendMessage message{.data = from, .flags = dont_wait ? uint32_t{MSG_DONTWAIT} : 0};
+    if (from.flags & IoBuffer::kMoreToCome) message.flags |= MSG_MORE;
     if (type() == SOCK_SEQPACKET) message.flags |= MSG_EOR;
     return send(message);
 }
