@@ -31,6 +31,9 @@ class MemoryObject : public RefCounted<MemoryObject> {
         return Error(EOPNOTSUPP);
     }
 
+    // What shmat(2) maps (libposix/ipc/shared_segment.h).
+    virtual bool is_segment_attachment() const { return false; }
+
     // What /proc/self/maps shows. Writes at most `size` bytes with a NUL.
     virtual void describe(char* buffer, size_t size, uint32_t* device_major, uint32_t* device_minor,
                           uint64_t* inode) = 0;

@@ -18,6 +18,7 @@ Result<PhysAddr> SharedMemory::page(uint64_t index, bool) {
             put_frame(frame);
             return stored.error();
         }
+        resident_pages_++;
     }
     get_frame(frame);
     return frame;
@@ -32,7 +33,10 @@ PhysAddr SharedMemory::cached_page(uint64_t index) {
 
 Result<void> SharedMemory::punch_hole(uint64_t offset, uint64_t size) {
     pages_.clear(offset / kPageSize, (offset + size) / kPageSize,
-                 [](uint64_t frame) { put_frame(frame); });
+                 [this](uint64_t frame) {
+                     put_frame(frame);
+                     resident_pages_--;
+                 });
     return {};
 }
 

@@ -18,8 +18,11 @@ class SharedMemory final : public MemoryObject {
     void describe(char* buffer, size_t size, uint32_t* device_major, uint32_t* device_minor,
                   uint64_t* inode) override;
 
+    uint64_t resident_pages() const { return resident_pages_; }
+
   private:
     const uint64_t size_;
+    uint64_t resident_pages_ = 0;
     PageTree pages_;  // frames, each with a reference of ours
 };
 

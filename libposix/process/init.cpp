@@ -18,6 +18,7 @@
 #include "kernel-min/sched/secondary_cpus.h"
 #include "libposix/files/terminal/standard_streams.h"
 #include "libposix/fs/mount.h"
+#include "libposix/ipc/ipc.h"
 #include "libposix/net/socket.h"
 #include "libposix/net/inet/inet_family.h"
 #include "libposix/net/network.h"
@@ -149,6 +150,7 @@ Result<BootConfig> read_configuration() {
 
 void exit_process(uint32_t wait_status) {
     trace_exit(static_cast<int>(wait_status));
+    if (Process* process = current_process()) end_ipc_of(*process);
     host_channel::send_exit(wait_status);
     // isa-debug-exit has room for 7 bits: 128 + signal does not fit, the channel's frame does.
     bool killed = (wait_status & 0x7f) != 0;

@@ -6,6 +6,7 @@
 #include "kernel-min/memory/heap.h"
 #include "libposix/fs/file_system_types.h"
 #include "libposix/fs/proc/procfs.h"
+#include "libposix/ipc/ipc.h"
 #include "libposix/process/identity.h"
 #include "libposix/process/process.h"
 #include "libposix/time/clock.h"
@@ -120,7 +121,19 @@ Result<LinkTarget> link_thread_self(const PseudoContext&) {
 }
 Result<LinkTarget> link_mounts(const PseudoContext&) { return make_link_target("self/mounts"); }
 
+template <void (*show)(TextBuffer&)>
+Result<void> show_table(TextBuffer& to, const PseudoContext&) {
+    show(to);
+    return {};
+}
+constexpr PseudoEntry kSysvIpc[] = {
+    PseudoEntry::file("msg", show_table<show_message_queues>),
+    PseudoEntry::file("sem", show_table<show_semaphore_sets>),
+    PseudoEntry::file("shm", show_table<show_shared_memory>),
+};
+
 constexpr PseudoEntry kRootFiles[] = {
+    PseudoEntry::directory("sysvipc", kSysvIpc),
     PseudoEntry::file("cmdline", show_command_line),
     PseudoEntry::file("cpuinfo", show_cpuinfo),
     PseudoEntry::file("devices", show_devices),

@@ -1,6 +1,7 @@
 // /proc/sys: the settings of the system, as they are here (man 5 proc_sys).
 #include "kernel-min/lib/random.h"
 #include "libposix/fs/proc/procfs.h"
+#include "libposix/ipc/posix_queue.h"
 #include "libposix/process/credentials.h"
 #include "libposix/process/identity.h"
 
@@ -139,12 +140,20 @@ constexpr PseudoEntry kInotify[] = {
     number<128>("max_user_instances"),
     number<65536>("max_user_watches"),
 };
+constexpr PseudoEntry kMqueue[] = {
+    number<PosixQueue::kDefaultMessages>("msg_default"),
+    number<PosixQueue::kMaxMessages>("msg_max"),
+    number<PosixQueue::kDefaultSize>("msgsize_default"),
+    number<PosixQueue::kMaxSize>("msgsize_max"),
+    number<PosixQueue::kMaxQueues>("queues_max"),
+};
 constexpr PseudoEntry kFs[] = {
     number<65536>("aio-max-nr"),
     number<0>("aio-nr"),
     number<INT64_MAX>("file-max"),
     PseudoEntry::file("file-nr", show_file_nr),
     PseudoEntry::directory("inotify", kInotify),
+    PseudoEntry::directory("mqueue", kMqueue),
     number<1048576>("nr_open"),
     number<65534>("overflowgid"),
     number<65534>("overflowuid"),

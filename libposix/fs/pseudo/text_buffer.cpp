@@ -102,7 +102,7 @@ void TextBuffer::print_list(const char* format, va_list arguments) {
             } else {
                 value = how.longs ? va_arg(arguments, uint64_t) : va_arg(arguments, unsigned);
             }
-            unsigned base = kind == 'x' ? 16 : 10;
+            unsigned base = kind == 'x' ? 16 : kind == 'o' ? 8 : 10;
             char* end = digits + sizeof(digits);
             char* start = end;
             do {
