@@ -17,7 +17,8 @@ struct CpuScheduler {
     Thread* exited_thread = nullptr;
     Thread* leaving_thread = nullptr;
     Thread* idle_thread = nullptr;     // runs when no other can; there with several CPUs
-    uint64_t idle_ticks = 0;
+    uint64_t idle_ticks = 0;           // up to `idle_since`
+    uint64_t idle_since = 0;           // TSC; 0: not idle
 
   private:
     static void on_slice_end(void* cpu);

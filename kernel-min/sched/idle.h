@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "kernel-min/sched/cpu.h"
+
 namespace coracle {
 
 // Waits for an interrupt, as core::halt() does.
@@ -13,7 +15,7 @@ void idle();
 using IdleWork = bool (*)();
 void set_idle_work(IdleWork work);
 
-// TSC ticks spent in it since boot.
-uint64_t idle_tsc_ticks();
+// TSC ticks that a CPU has spent in it.
+uint64_t idle_tsc_ticks(const Cpu& cpu);
 
 }  // namespace coracle

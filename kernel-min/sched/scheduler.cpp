@@ -173,18 +173,19 @@ bool is_idle(const Cpu& cpu) { return idle_cpus & bit(cpu); }
 
 uint64_t online_cpus() { return cpu_count == MAX_CPUS ? ~uint64_t{0} : (uint64_t{1} << cpu_count) - 1; }
 
-uint64_t idle_tsc_ticks() {
-    uint64_t sum = 0;
-    for (unsigned i = 0; i < cpu_count; i++) sum += cpus[i]->scheduler->idle_ticks;
-    return sum;
+uint64_t idle_tsc_ticks(const Cpu& cpu) {
+    const CpuScheduler& scheduler = *cpu.scheduler;
+    return scheduler.idle_ticks + (scheduler.idle_since ? read_tsc() - scheduler.idle_since : 0);
 }
 
 void set_idle_work(IdleWork work) { idle_work = work; }
 
 void idle() {
-    const uint64_t start = read_tsc();
+    CpuScheduler& scheduler = current_scheduler();
+    scheduler.idle_since = read_tsc();
     core::halt();
-    current_scheduler().idle_ticks += read_tsc() - start;
+    scheduler.idle_ticks += read_tsc() - scheduler.idle_since;
+    scheduler.idle_since = 0;
 }
 
 void wake(Thread& thread) {

@@ -29,7 +29,6 @@ struct Scheduling {
     int priority = 0;
     int nice = 0;
     bool reset_on_fork = false;
-    uint64_t affinity = 1;     // bit n: CPU n
     int io_priority = 0;       // as ioprio_set(2) encodes it; 0: follows nice
 };
 

@@ -7,14 +7,13 @@
 
 #include "kernel-min/lib/user_ptr.h"
 #include "kernel-min/sched/scheduler.h"
-#include "libposix/process/process.h"
+#include "libposix/process/threads.h"
 #include "syscall-table/handlers.h"
 
 namespace coracle {
 namespace {
 
 constexpr int kResetOnFork = SCHED_RESET_ON_FORK;
-constexpr uint64_t kOnlineCpus = 1;
 
 Scheduling& scheduling() { return current_thread()->state->scheduling; }
 
@@ -154,17 +153,17 @@ Result<long> sys_sched_setaffinity(int pid, unsigned int size, UserIn<unsigned l
     const size_t bytes = std::min<size_t>(size, sizeof(wanted));
     if (!copy_from_user(&wanted, mask.address(), bytes)) return Error(EFAULT);
     if (pid < 0) return Error(ESRCH);
-    TRY(check_thread(pid));
-    if (!(wanted & kOnlineCpus)) return Error(EINVAL);
-    scheduling().affinity = wanted & kOnlineCpus;
+    Thread* thread = TRY(find_own_thread(pid));
+    if (!(wanted & online_cpus())) return Error(EINVAL);
+    set_affinity(*thread, wanted & online_cpus());
     return 0;
 }
 
 Result<long> sys_sched_getaffinity(int pid, unsigned int size, UserOut<unsigned long> mask) {
     if (size == 0 || size % sizeof(unsigned long) != 0) return Error(EINVAL);
     if (pid < 0) return Error(ESRCH);
-    TRY(check_thread(pid));
-    TRY(mask.write(scheduling().affinity));
+    const Thread* thread = TRY(find_own_thread(pid));
+    TRY(mask.write(thread->affinity & online_cpus()));
     return sizeof(unsigned long);
 }
 

@@ -62,7 +62,9 @@ void add_flags(TextBuffer& to, uint32_t bits, std::string_view names) {
 
 }  // namespace
 
-Result<void> show_cpuinfo(TextBuffer& to, const PseudoContext&) {
+namespace {
+
+void show_cpu(TextBuffer& to, const Cpu& cpu) {
     Leaf vendor = cpuid(0), basic = cpuid(1), structured = cpuid(7);
     Leaf extended = cpuid(0x80000001), sizes = cpuid(0x80000008);
     char vendor_text[13] = {};
@@ -82,12 +84,13 @@ Result<void> show_cpuinfo(TextBuffer& to, const PseudoContext&) {
     constexpr uint64_t kTicks = uint64_t{1} << 30;
     uint64_t khz = kTicks * 1000000 / std::max<uint64_t>(tsc_to_ns(kTicks), 1);
 
-    to.print("processor\t: 0\nvendor_id\t: %s\ncpu family\t: %u\nmodel\t\t: %u\n", vendor_text,
-             family, model);
+    to.print("processor\t: %u\nvendor_id\t: %s\ncpu family\t: %u\nmodel\t\t: %u\n", cpu.id,
+             vendor_text, family, model);
     to.print("model name\t: %s\nstepping\t: %u\nmicrocode\t: 0x1\n", model_name, basic.eax & 15);
     to.print("cpu MHz\t\t: %lu.%03lu\n", khz / 1000, khz % 1000);
-    to.print("physical id\t: 0\nsiblings\t: 1\ncore id\t\t: 0\ncpu cores\t: 1\n");
-    to.print("apicid\t\t: 0\ninitial apicid\t: 0\nfpu\t\t: yes\nfpu_exception\t: yes\n");
+    to.print("physical id\t: %u\nsiblings\t: 1\ncore id\t\t: 0\ncpu cores\t: 1\n", cpu.id);
+    to.print("apicid\t\t: %u\ninitial apicid\t: %u\nfpu\t\t: yes\nfpu_exception\t: yes\n",
+             cpu.apic_id, cpu.apic_id);
     to.print("cpuid level\t: %u\nwp\t\t: yes\nflags\t\t:", vendor.eax);
     add_flags(to, basic.edx, kBasicEdx);
     add_flags(to, extended.edx, kExtendedEdx);
@@ -102,6 +105,12 @@ Result<void> show_cpuinfo(TextBuffer& to, const PseudoContext&) {
     to.print("cache_alignment\t: %u\naddress sizes\t: %u bits physical, %u bits virtual\n",
              (basic.ebx >> 8 & 0xff) * 8, sizes.eax & 0xff, sizes.eax >> 8 & 0xff);
     to.print("power management:\n\n");
+}
+
+}  // namespace
+
+Result<void> show_cpuinfo(TextBuffer& to, const PseudoContext&) {
+    for (unsigned i = 0; i < cpu_count; i++) show_cpu(to, *cpus[i]);
     return {};
 }
 

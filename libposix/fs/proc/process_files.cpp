@@ -4,6 +4,7 @@
 
 #include "libposix/fs/mount.h"
 #include "libposix/fs/proc/procfs.h"
+#include "libposix/fs/sys/cpu_directory.h"
 #include "libposix/process/process.h"
 #include "libposix/time/clock.h"
 #include "libposix/time/cpu_time.h"
@@ -164,7 +165,12 @@ Result<void> show_status(TextBuffer& to, const PseudoContext& about) {
              who.inheritable, who.permitted, who.effective, who.bounding, who.ambient);
     to.print("NoNewPrivs:\t%d\nSeccomp:\t0\nSeccomp_filters:\t0\n", who.no_new_privileges);
     to.print("Speculation_Store_Bypass:\tvulnerable\nSpeculationIndirectBranch:\talways enabled\n");
-    to.print("Cpus_allowed:\t1\nCpus_allowed_list:\t0\nMems_allowed:\t1\nMems_allowed_list:\t0\n");
+    const uint64_t allowed = about.process->threads.front().affinity & online_cpus();
+    to.add("Cpus_allowed:\t");
+    add_cpu_mask(to, allowed);
+    to.add("\nCpus_allowed_list:\t");
+    add_cpu_list(to, allowed);
+    to.add("\nMems_allowed:\t1\nMems_allowed_list:\t0\n");
     to.print("voluntary_ctxt_switches:\t0\nnonvoluntary_ctxt_switches:\t0\n");
     return {};
 }

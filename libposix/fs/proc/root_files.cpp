@@ -4,6 +4,7 @@
 
 #include "kernel-min/boot/boot_info.h"
 #include "kernel-min/memory/heap.h"
+#include "kernel-min/sched/idle.h"
 #include "libposix/fs/file_system_types.h"
 #include "libposix/fs/proc/procfs.h"
 #include "libposix/ipc/ipc.h"
@@ -52,17 +53,33 @@ Result<void> show_meminfo(TextBuffer& to, const PseudoContext&) {
 
 constexpr uint64_t kHundredthNs = 10'000'000;
 
+uint64_t idle_hundredths(const Cpu& cpu) {
+    return tsc_to_ns(idle_tsc_ticks(cpu)) / kHundredthNs;
+}
+
 Result<void> show_uptime(TextBuffer& to, const PseudoContext&) {
-    uint64_t up = monotonic_ns() / kHundredthNs, used = process_cpu_time_ns(*current_process()) / kHundredthNs;
-    uint64_t idle = up > used ? up - used : 0;
+    const uint64_t up = monotonic_ns() / kHundredthNs;
+    uint64_t idle = 0;
+    for (unsigned i = 0; i < cpu_count; i++) idle += idle_hundredths(*cpus[i]);
     to.print("%lu.%02lu %lu.%02lu\n", up / 100, up % 100, idle / 100, idle % 100);
     return {};
 }
 
+// User and system time are not told apart.
+void add_cpu_times(TextBuffer& to, uint64_t up, uint64_t idle) {
+    to.print("%lu 0 0 %lu 0 0 0 0 0 0\n", up > idle ? up - idle : 0, idle);
+}
+
 Result<void> show_stat(TextBuffer& to, const PseudoContext&) {
-    uint64_t up = monotonic_ns() / kHundredthNs, used = process_cpu_time_ns(*current_process()) / kHundredthNs;
-    uint64_t idle = up > used ? up - used : 0;
-    to.print("cpu  %lu 0 0 %lu 0 0 0 0 0 0\ncpu0 %lu 0 0 %lu 0 0 0 0 0 0\n", used, idle, used, idle);
+    const uint64_t up = monotonic_ns() / kHundredthNs;
+    uint64_t idle = 0;
+    for (unsigned i = 0; i < cpu_count; i++) idle += idle_hundredths(*cpus[i]);
+    to.add("cpu  ");
+    add_cpu_times(to, up * cpu_count, idle);
+    for (unsigned i = 0; i < cpu_count; i++) {
+        to.print("cpu%u ", i);
+        add_cpu_times(to, up, idle_hundredths(*cpus[i]));
+    }
     uint64_t boot_time = (realtime_ns() - monotonic_ns()) / kNsPerSecond;
     to.print("intr 0\nctxt 0\nbtime %lu\nprocesses 1\nprocs_running 1\nprocs_blocked 0\n", boot_time);
     to.add("softirq 0 0 0 0 0 0 0 0 0 0 0\n");

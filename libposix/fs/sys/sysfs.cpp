@@ -4,6 +4,7 @@
 
 #include "kernel-min/memory/heap.h"
 #include "libposix/fs/pseudo/pseudo_file_system.h"
+#include "libposix/fs/sys/cpu_directory.h"
 
 namespace coracle {
 namespace {
@@ -20,44 +21,12 @@ constexpr PseudoEntry line(std::string_view name) {
     return PseudoEntry::file(name, show<text>);
 }
 
-// There is one CPU and one node, both number 0.
-constexpr char kZero[] = "0", kOne[] = "1", kEmpty[] = "", kOnlyFirst[] = "0", kMask[] = "1";
+// There is one node, number 0.
+constexpr char kZero[] = "0", kOne[] = "1", kOnlyFirst[] = "0";
 constexpr char kHugePagePolicy[] = "[always] madvise never";
 constexpr char kDefragPolicy[] = "always defer defer+madvise [madvise] never";
 constexpr char kHugePageSize[] = "2097152";
-constexpr char kMaxCpu[] = "8191";
-constexpr char kNotAffected[] = "Not affected";
 constexpr char kNodeDistance[] = "10";
-
-constexpr PseudoEntry kTopology[] = {
-    line<kMask>("core_cpus"),
-    line<kOnlyFirst>("core_cpus_list"),
-    line<kZero>("core_id"),
-    line<kMask>("core_siblings"),
-    line<kOnlyFirst>("core_siblings_list"),
-    line<kZero>("die_id"),
-    line<kMask>("package_cpus"),
-    line<kOnlyFirst>("package_cpus_list"),
-    line<kZero>("physical_package_id"),
-    line<kMask>("thread_siblings"),
-    line<kOnlyFirst>("thread_siblings_list"),
-};
-constexpr PseudoEntry kCpu0[] = {PseudoEntry::directory("topology", kTopology)};
-constexpr PseudoEntry kVulnerabilities[] = {
-    line<kNotAffected>("itlb_multihit"), line<kNotAffected>("l1tf"),
-    line<kNotAffected>("mds"),           line<kNotAffected>("meltdown"),
-    line<kNotAffected>("spectre_v1"),    line<kNotAffected>("spectre_v2"),
-};
-constexpr PseudoEntry kCpu[] = {
-    PseudoEntry::directory("cpu0", kCpu0),
-    line<kEmpty>("isolated"),
-    line<kMaxCpu>("kernel_max"),
-    line<kEmpty>("offline"),
-    line<kOnlyFirst>("online"),
-    line<kOnlyFirst>("possible"),
-    line<kOnlyFirst>("present"),
-    PseudoEntry::directory("vulnerabilities", kVulnerabilities),
-};
 
 Result<void> show_node_memory(TextBuffer& to, const PseudoContext&) {
     FrameStatistics frames = frame_statistics();
@@ -68,8 +37,8 @@ Result<void> show_node_memory(TextBuffer& to, const PseudoContext&) {
     return {};
 }
 constexpr PseudoEntry kNode0[] = {
-    line<kOnlyFirst>("cpulist"),
-    line<kMask>("cpumap"),
+    PseudoEntry::file("cpulist", show_cpu_list),
+    PseudoEntry::file("cpumap", show_cpu_mask),
     line<kNodeDistance>("distance"),
     PseudoEntry::file("meminfo", show_node_memory),
 };
@@ -78,9 +47,8 @@ constexpr PseudoEntry kNode[] = {
     line<kOnlyFirst>("has_normal_memory"), PseudoEntry::directory("node0", kNode0),
     line<kOnlyFirst>("online"),   line<kOnlyFirst>("possible"),
 };
-constexpr PseudoEntry kSystem[] = {PseudoEntry::directory("cpu", kCpu),
-                                   PseudoEntry::directory("node", kNode)};
-constexpr PseudoEntry kDevices[] = {PseudoEntry::directory("system", kSystem)};
+const PseudoEntry kSystem[] = {kCpuDirectory, PseudoEntry::directory("node", kNode)};
+const PseudoEntry kDevices[] = {PseudoEntry::directory("system", kSystem)};
 
 constexpr PseudoEntry kHugePages[] = {
     line<kDefragPolicy>("defrag"),
@@ -95,12 +63,12 @@ constexpr PseudoEntry kKernel[] = {PseudoEntry::directory("mm", kMm, 0755)};
 constexpr PseudoEntry kFs[] = {PseudoEntry::empty_directory("cgroup", 0755)};
 constexpr PseudoEntry kClass[] = {PseudoEntry::empty_directory("net", 0755)};
 
-constexpr PseudoEntry kTop[] = {
+const PseudoEntry kTop[] = {
     PseudoEntry::empty_directory("block", 0755), PseudoEntry::empty_directory("bus", 0755),
     PseudoEntry::directory("class", kClass, 0755), PseudoEntry::directory("devices", kDevices, 0755),
     PseudoEntry::directory("fs", kFs, 0755), PseudoEntry::directory("kernel", kKernel, 0755),
 };
-constexpr PseudoEntry kRootEntry = PseudoEntry::directory("", kTop);
+const PseudoEntry kRootEntry = PseudoEntry::directory("", kTop);
 
 }  // namespace
 
