@@ -25,7 +25,8 @@ def compile_programs(to):
     """The programs and the plugin; returns the plugin."""
     to.mkdir(parents=True, exist_ok=True)
     for name in ("hello", "micro"):
-        run("gcc", "-O2", "-pthread", "-o", to / name, SOURCES / "programs" / f"{name}.c")
+        sources = sorted((SOURCES / "programs").glob(f"{name}*.c"))
+        run("gcc", "-O2", "-pthread", "-o", to / name, *sources)
     plugin = to / "instruction_counter.so"
     run("gcc", "-O2", "-fPIC", "-shared", "-o", plugin, SOURCES / "instruction_counter.c")
     return plugin

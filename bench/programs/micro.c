@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "mark.h"
+#include "micro.h"
 
 // Each operation runs `count` times and returns 0 or an errno.
 typedef int Operation(long count);
@@ -289,8 +290,14 @@ static const struct Test {
     {"signal_self", signal_self, 2000, 0},
     {"fault_and_handle", fault_and_handle, 2000, 0},
     {"sleep_lateness", sleep_lateness, 200, 0},
+    {"eventfd_write_read", eventfd_write_read, 10000, 0},
+    {"epoll_one_of_10", epoll_one_of_10, 5000, 0},
+    {"epoll_one_of_1000", epoll_one_of_1000, 5000, 0},
+    {"poll_one_of_10", poll_one_of_10, 5000, 0},
+    {"timerfd_settime", timerfd_set, 5000, 0},
     {"thread_create_join", create_join, 500, 1},
     {"pipe_pingpong", pipe_ping_pong, 3000, 1},
+    {"eventfd_pingpong", eventfd_ping_pong, 3000, 1},
     {"condvar_pingpong", condvar_ping_pong, 3000, 1},
 };
 
