@@ -146,11 +146,13 @@ TEST_F(SignalsThreads, InterruptsABusyLoopOfAnotherThread) {
 
 TEST_F(SignalsThreads, ProcessSignalsPreferTheMainThread) {
     set_handler(SIGUSR1, note);
-    std::atomic<bool> stop{false};
+    std::atomic<bool> go{false}, stop{false};
     Worker worker([&] {
+        while (!go) sleep_ns(kMs);
         kill(getpid(), SIGUSR1);
         while (!stop) sleep_ns(kMs);
     });
+    go = true;  // from here on: pthread_create(3) blocks all signals
     EXPECT_TRUE(eventually([] { return handled == 1; }));
     EXPECT_EQ(getpid(), handled_by);
     stop = true;

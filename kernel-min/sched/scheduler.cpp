@@ -193,6 +193,18 @@ void wake(Thread& thread) {
     if (thread.run_state == RunState::kSleeping) make_ready(thread, kSliceNs);
 }
 
+void note_signal(Thread& thread) {
+    Cpu& cpu = *thread.cpu;
+    if (cpu.current != &thread) {
+        thread.signal_noted = true;
+    } else {
+        cpu.pending.fetch_or(kPendingSignal);
+        const bool is_elsewhere = &cpu != current_cpu() && thread.run_state == RunState::kRunning;
+        if (is_elsewhere) core::send_interrupt(cpu, WAKE_VECTOR);
+    }
+    wake(thread);
+}
+
 void start_thread(Thread& thread) { make_ready(thread, 0); }
 
 void sleep_until_wake() {

@@ -20,6 +20,10 @@ namespace coracle {
 // Ends the thread's sleep, or keeps it from falling asleep if it was about to.
 void wake(Thread& thread);
 
+// Wakes the thread and makes it look for signals, at the end of its sleep or on its way out,
+// wherever it runs (kPendingSignal).
+void note_signal(Thread& thread);
+
 // Sleeps until wake(). Used by sched/wait.h alone.
 void sleep_until_wake();
 

@@ -10,16 +10,6 @@ SignalSet welcome_signals(const ThreadSignals& signals) {
     return ~signals.blocked | signals.awaited;
 }
 
-// Makes the thread look for signals: at the end of its sleep, or on its way out.
-void notify(Thread& thread) {
-    if (&thread == current_thread()) {
-        current_cpu()->pending.fetch_or(kPendingSignal, std::memory_order_relaxed);
-    } else {
-        thread.signal_noted = true;
-    }
-    wake(thread);
-}
-
 // Linux's complete_signal(): the first choice, or any other thread that does not block it, rather
 // one that has nothing to take yet. Null: nobody, so that it waits for the first who unblocks it.
 Thread* choose_thread(Process& process, Thread& first_choice, SignalSet signal) {
@@ -56,12 +46,12 @@ bool prepare(const Thread& thread, int signo) {
 
 void announce_to_process(Process& process, Thread& first_choice, int signo) {
     process.signal_arrivals.wake_all();
-    if (Thread* thread = choose_thread(process, first_choice, signal_bit(signo))) notify(*thread);
+    if (Thread* thread = choose_thread(process, first_choice, signal_bit(signo))) note_signal(*thread);
 }
 
 void announce_to_thread(Thread& thread, int signo) {
     thread.process->signal_arrivals.wake_all();
-    if (welcome_signals(thread.state->signals) & signal_bit(signo)) notify(thread);
+    if (welcome_signals(thread.state->signals) & signal_bit(signo)) note_signal(thread);
 }
 
 uint64_t queue_limit(const Process& process) {
@@ -87,7 +77,7 @@ void force(const SignalInfo& info) {
     }
     signals.pending.remove(bit);
     signals.pending.add(info, kUnlimited);
-    notify(thread);
+    note_signal(thread);
 }
 
 // Tells others of the process's signals among `signals` that `thread` will not take after all.
@@ -99,7 +89,7 @@ void retarget(const Thread& thread, SignalSet signals) {
         const SignalSet taken = signals & welcome_signals(other.state->signals);
         if (&other == &thread || !taken) continue;
         signals &= ~taken;
-        notify(other);
+        note_signal(other);
     }
 }
 
@@ -190,7 +180,7 @@ void set_blocked_signals(SignalSet blocked) {
     blocked &= ~kUnblockableSignals;
     const SignalSet newly_blocked = blocked & ~signals.blocked;
     signals.blocked = blocked;
-    if (pending_signals(thread) & ~blocked) notify(thread);
+    if (pending_signals(thread) & ~blocked) note_signal(thread);
     retarget(thread, newly_blocked);
 }
 
@@ -208,7 +198,7 @@ void hand_over_signals(const Thread& ending) {
 
 void stop_process(Process& process) {
     process.is_stopped = true;
-    for (Thread& thread : process.threads) notify(thread);
+    for (Thread& thread : process.threads) note_signal(thread);
 }
 
 void continue_process(Process& process) {

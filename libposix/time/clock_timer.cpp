@@ -36,12 +36,13 @@ void ClockTimer::rearm_realtime() {
     for (ClockTimer& timer : realtime_timers()) timer.arm();
 }
 
-// Other clocks pass no quicker than the monotonic one, but for the steps of the wall clock, so this
-// is the earliest moment to look again.
+// The earliest moment to look again: other clocks pass no quicker than the monotonic one, but for
+// the steps of the wall clock, and a process's on several CPUs.
 void ClockTimer::arm() {
     const uint64_t now = clock_.now();
     uint64_t rest = expiry_ns_ > now ? expiry_ns_ - now : 0;
     if (clock_.is_cpu_time()) {
+        if (clock_.kind == TimerClock::Kind::kProcessTime) rest /= cpu_count;
         if (now == seen_ns_ && rest) rest = std::max(rest, kTickNs);
         seen_ns_ = now;
     }
