@@ -33,6 +33,9 @@ extern "C" size_t clear_user_raw(void* to, size_t size);
 // -ENAMETOOLONG if there is no NUL in the first `size` bytes.
 long copy_string_from_user(char* to, uint64_t from, size_t size);
 
+// Reads an aligned word at once. False: it could not be reached.
+[[nodiscard]] bool read_user_word(uint64_t word, uint32_t* value);
+
 // Replaces an aligned word by `desired` if it holds *expected, atomically; *expected becomes what
 // it held. False: the word could not be reached.
 [[nodiscard]] bool compare_exchange_user(uint64_t word, uint32_t* expected, uint32_t desired);

@@ -7,6 +7,7 @@
 extern "C" {
 size_t copy_user_raw(void* to, const void* from, size_t size);
 long copy_string_raw(char* to, const char* from, size_t size);
+bool load_word_raw(const uint32_t* word, uint32_t* value);
 bool compare_exchange_raw(uint32_t* word, uint32_t* expected, uint32_t desired);
 
 struct Fixup {
@@ -61,6 +62,11 @@ long copy_string_from_user(char* to, uint64_t from, size_t size) {
     if (length < 0) return -EFAULT;
     if (static_cast<size_t>(length) == reachable) return ends_at_limit ? -EFAULT : -ENAMETOOLONG;
     return length;
+}
+
+bool read_user_word(uint64_t word, uint32_t* value) {
+    if (!is_user_range(word, sizeof(uint32_t))) return false;
+    return load_word_raw(reinterpret_cast<const uint32_t*>(word), value);
 }
 
 bool compare_exchange_user(uint64_t word, uint32_t* expected, uint32_t desired) {

@@ -1,101 +1,184 @@
 #include "libposix/process/futex.h"
 
-#include <boost/intrusive/list.hpp>
-
 #include "kernel-min/lib/user_ptr.h"
 #include "libposix/process/process.h"
+#include "libposix/time/clock.h"
 
 namespace coracle {
 namespace {
 
-// A private word is named by its address space; those in shared memory will be named by their
-// frame once two processes can meet there.
-struct Key {
-    const AddressSpace* space;
-    uint64_t address;
-    bool operator==(const Key&) const = default;
-};
+FutexTable table;
 
-struct Waiter : boost::intrusive::list_base_hook<
-                    boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
-    Key key;
-    uint32_t bits;
-    Thread* thread = current_thread();
-    bool is_woken = false;
-};
-
-using WaiterList = boost::intrusive::list<Waiter, boost::intrusive::constant_time_size<false>>;
-constexpr unsigned kBucketBits = 8;
-WaiterList buckets[1 << kBucketBits];
-
-WaiterList& bucket_of(const Key& key) {
-    constexpr uint64_t kGoldenRatio = 0x9e3779b97f4a7c15;
-    const uint64_t mixed = (key.address ^ reinterpret_cast<uint64_t>(key.space)) * kGoldenRatio;
-    WaiterList& bucket = buckets[mixed >> (64 - kBucketBits)];
-    return bucket;
+// Shared memory and files are named by what is mapped.
+Result<NamedFutex> name_shared(uint64_t address) {
+    AddressSpace& space = *current_process()->address_space;
+    const Region* region = space.find(address);
+    if (!region || region->protection == PROT_NONE) return Error(EFAULT);
+    // A private mapping's pages become the process's own, and so does the name.
+    if (!region->object || !region->shared) {
+        return NamedFutex{FutexKey(FutexKey::kSharedAddress, &space, address), nullptr};
+    }
+    return NamedFutex{FutexKey(FutexKey::kObject, region->object->identity(),
+                               region->object_offset(address)),
+                      region->object};
 }
 
-Result<Key> key_of(uint64_t word) {
-    if (word % sizeof(uint32_t) != 0) return Error(EINVAL);
-    if (!is_user_range(word, sizeof(uint32_t))) return Error(EFAULT);
-    return Key{current_process()->address_space.get(), word};
+Result<FutexKey> private_key(uint64_t address) {
+    if (address % sizeof(uint32_t) != 0) return Error(EINVAL);
+    if (!is_user_range(address, sizeof(uint32_t))) return Error(EFAULT);
+    return FutexKey(FutexKey::kPrivate, current_process()->address_space.get(), address);
 }
 
-void wake(Waiter& waiter) {
-    waiter.is_woken = true;
-    waiter.unlink();
-    coracle::wake(*waiter.thread);
+// Private words need no counted object: the hot path.
+Result<FutexKey> key_of(FutexWord word) {
+    if (word.scope == FutexScope::kPrivate) return private_key(word.address);
+    return TRY(name_futex(word)).key;
+}
+
+Result<void> wait_on(FutexWaiter& waiter, uint64_t address, uint32_t value, uint32_t bits,
+                     FutexLimit limit) {
+    waiter.bits = bits;
+    waiter.thread = current_thread();
+    waiter.rank = waiter.thread->key.rank;
+    table.add(waiter);
+    const uint32_t found = TRY(read_futex(address));
+    // A wake-up that came while the word was brought in must not be lost.
+    if (found != value && !waiter.is_woken) return Error(EAGAIN);
+    return sleep_on_futex(waiter, limit);
+}
+
+int sign_extend12(uint32_t value) { return static_cast<int>(value << 20) >> 20; }
+
+enum WakeOp { kSet, kAdd, kOr, kAndNot, kXor };
+enum WakeComparison { kEqual, kNotEqual, kLess, kLessOrEqual, kGreater, kGreaterOrEqual };
+
+// The new value of a word. ENOSYS.
+Result<uint32_t> apply(uint32_t old, uint32_t encoded) {
+    constexpr unsigned kShifted = 8;
+    auto operand = static_cast<uint32_t>(sign_extend12(encoded >> 12 & 0xfff));
+    unsigned operation = encoded >> 28 & 0xf;
+    if (operation & kShifted) operand = 1u << (operand & 31);
+    switch (operation & ~kShifted) {
+        case kSet:
+            return operand;
+        case kAdd:
+            return old + operand;
+        case kOr:
+            return old | operand;
+        case kAndNot:
+            return old & ~operand;
+        case kXor:
+            return old ^ operand;
+        default:
+            return Error(ENOSYS);
+    }
+}
+
+Result<bool> passes(uint32_t old, uint32_t encoded) {
+    const auto value = static_cast<int>(old);
+    const int operand = sign_extend12(encoded & 0xfff);
+    switch (encoded >> 24 & 0xf) {
+        case kEqual:
+            return value == operand;
+        case kNotEqual:
+            return value != operand;
+        case kLess:
+            return value < operand;
+        case kLessOrEqual:
+            return value <= operand;
+        case kGreater:
+            return value > operand;
+        case kGreaterOrEqual:
+            return value >= operand;
+        default:
+            return Error(ENOSYS);
+    }
+}
+
+Result<uint32_t> modify_word(uint64_t address, uint32_t encoded) {
+    uint32_t old = TRY(read_futex(address));
+    for (;;) {
+        const uint32_t expected = old;
+        const uint32_t changed = TRY(apply(old, encoded));
+        if (!compare_exchange_user(address, &old, changed)) return Error(EFAULT);
+        if (old == expected) return old;
+    }
+}
+
+Result<long> to_count(int woken) {
+    if (woken < 0) return Error(EINVAL);
+    return woken;
 }
 
 }  // namespace
 
-Result<void> futex_wait(uint64_t word, uint32_t value, uint32_t bits, Deadline deadline) {
-    if (bits == 0) return Error(EINVAL);
-    Waiter waiter;
-    waiter.key = TRY(key_of(word));
-    waiter.bits = bits;
-    bucket_of(waiter.key).push_back(waiter);
-    if (TRY(UserIn<uint32_t>(word).read()) != value) return Error(EAGAIN);
-    WaitQueue nobody;
-    return wait_until(nobody, deadline, [&] { return waiter.is_woken; });
+void notify(FutexWaiter& waiter) { wake(*waiter.thread); }
+
+FutexTable& futexes() { return table; }
+
+Result<NamedFutex> name_futex(FutexWord word) {
+    const FutexKey key = TRY(private_key(word.address));
+    if (word.scope == FutexScope::kShared) return name_shared(word.address);
+    return NamedFutex{key, nullptr};
 }
 
-Result<long> futex_wake(uint64_t word, uint32_t count, uint32_t bits) {
-    if (bits == 0) return Error(EINVAL);
-    const Key key = TRY(key_of(word));
-    WaiterList& bucket = bucket_of(key);
-    long woken = 0;
-    for (auto iterator = bucket.begin(); iterator != bucket.end() && woken < count;) {
-        Waiter& waiter = *iterator++;
-        if (waiter.key != key || !(waiter.bits & bits)) continue;
-        wake(waiter);
-        woken++;
-    }
-    return woken;
+Result<uint32_t> read_futex(uint64_t address) {
+    uint32_t value;
+    if (!read_user_word(address, &value)) return Error(EFAULT);
+    return value;
 }
 
-Result<long> futex_requeue(uint64_t word, uint32_t wake_count, uint64_t target,
-                           uint32_t requeue_count) {
-    const Key key = TRY(key_of(word));
-    const Key target_key = TRY(key_of(target));
-    WaiterList& bucket = bucket_of(key);
-    uint32_t woken = 0, moved = 0;
-    for (auto iterator = bucket.begin(); iterator != bucket.end();) {
-        Waiter& waiter = *iterator++;
-        if (waiter.key != key) continue;
-        if (woken < wake_count) {
-            wake(waiter);
-            woken++;
-        } else if (moved < requeue_count) {
-            waiter.unlink();
-            waiter.key = target_key;
-            bucket_of(target_key).push_back(waiter);
-            moved++;
-        } else {
-            break;
-        }
+Deadline FutexLimit::deadline() const {
+    if (!is_realtime) return Deadline{ns};
+    const uint64_t offset = realtime_ns() - monotonic_ns();
+    return Deadline{ns > offset ? ns - offset : 0};
+}
+
+Result<void> sleep_on_futex(const FutexWaiter& waiter, FutexLimit limit) {
+    Thread& thread = *current_thread();
+    WaitEntry clock_entry;
+    if (limit.is_realtime) wall_clock_changes().add(clock_entry);
+    for (;;) {
+        thread.woken = false;
+        if (waiter.is_woken) return {};
+        auto slept = sleep_until_woken(limit.deadline(), Interruptible::kYes);
+        if (waiter.is_woken) return {};
+        if (!slept.ok()) return slept.error();
     }
-    return woken + moved;
+}
+
+Result<void> futex_wait(FutexWord word, uint32_t value, uint32_t bits, FutexLimit limit) {
+    if (bits == 0) return Error(EINVAL);
+    FutexWaiter waiter;
+    if (word.scope == FutexScope::kPrivate) {
+        waiter.key = TRY(private_key(word.address));
+        return wait_on(waiter, word.address, value, bits, limit);
+    }
+    const NamedFutex futex = TRY(name_futex(word));
+    waiter.key = futex.key;
+    return wait_on(waiter, word.address, value, bits, limit);
+}
+
+Result<long> futex_wake(FutexWord word, uint32_t count, uint32_t bits) {
+    if (bits == 0) return Error(EINVAL);
+    return to_count(table.wake(TRY(key_of(word)), count, bits));
+}
+
+Result<long> futex_requeue(FutexWord word, uint32_t wake_count, FutexWord target,
+                           uint32_t requeue_count, const uint32_t* expected) {
+    const NamedFutex from = TRY(name_futex(word)), to = TRY(name_futex(target));
+    if (expected && TRY(read_futex(word.address)) != *expected) return Error(EAGAIN);
+    return to_count(table.requeue(from.key, wake_count, to.key, requeue_count));
+}
+
+Result<long> futex_wake_op(FutexWord word, uint32_t wake_count, FutexWord second,
+                           uint32_t second_count, uint32_t operation) {
+    const NamedFutex first_futex = TRY(name_futex(word)), second_futex = TRY(name_futex(second));
+    const uint32_t old = TRY(modify_word(second.address, operation));
+    const bool wakes_second = TRY(passes(old, operation));
+    long woken = TRY(to_count(table.wake(first_futex.key, wake_count, kFutexMatchAny)));
+    if (!wakes_second) return woken;
+    return woken + TRY(to_count(table.wake(second_futex.key, second_count, kFutexMatchAny)));
 }
 
 }  // namespace coracle

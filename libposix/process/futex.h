@@ -1,5 +1,5 @@
 // Futexes (man 2 futex): threads that sleep until another one changes a word of memory and says
-// so. Waiters live in their own call's frame, in buckets hashed by the word's key.
+// so.
 //
 // Invariant: whoever wakes changed the word first, and a waiter enters its bucket before it reads
 // the word, so no wake-up is lost.
@@ -9,21 +9,62 @@
 
 #include "kernel-min/lib/result.h"
 #include "kernel-min/sched/wait.h"
+#include "libposix/memory/memory_object.h"
+#include "libposix/process/futex_table.h"
 
 namespace coracle {
 
-constexpr uint32_t kFutexMatchAny = ~uint32_t{0};
+// FUTEX_PRIVATE_FLAG, or its absence: whether only threads that share the address space meet.
+enum class FutexScope : bool { kPrivate, kShared };
+
+struct FutexWord {
+    uint64_t address;
+    FutexScope scope;
+};
+
+// When a wait ends: never, at a moment of the monotonic clock, or at one of the wall clock, wherever
+// that is set meanwhile.
+struct FutexLimit {
+    uint64_t ns = UINT64_MAX;
+    bool is_realtime = false;
+
+    bool is_never() const { return ns == UINT64_MAX; }
+    Deadline deadline() const;
+};
+
+// The table of the whole machine.
+FutexTable& futexes();
+
+// A key, and what keeps a shared one's name from meaning anything else.
+struct NamedFutex {
+    FutexKey key;
+    RefPtr<MemoryObject> object;
+};
+// EINVAL: not aligned; EFAULT: outside of the application's half, or (shared) not mapped.
+Result<NamedFutex> name_futex(FutexWord word);
+
+// What the word holds, read at once. EFAULT. May sleep.
+Result<uint32_t> read_futex(uint64_t address);
 
 // Sleeps while the word holds `value`, until a wake-up whose bits meet `bits`. EAGAIN: it holds
-// something else; ETIMEDOUT; kErestartsys; EFAULT; EINVAL for a word that is not aligned.
-Result<void> futex_wait(uint64_t word, uint32_t value, uint32_t bits, Deadline deadline);
+// something else; ETIMEDOUT; kErestartsys; EFAULT; EINVAL.
+Result<void> futex_wait(FutexWord word, uint32_t value, uint32_t bits, FutexLimit limit);
+
+// Sleeps until the waiter is woken. ETIMEDOUT, kErestartsys: it was not.
+Result<void> sleep_on_futex(const FutexWaiter& waiter, FutexLimit limit);
 
 // Wakes up to `count` waiters and tells how many. EFAULT, EINVAL.
-Result<long> futex_wake(uint64_t word, uint32_t count, uint32_t bits);
+Result<long> futex_wake(FutexWord word, uint32_t count, uint32_t bits);
 
-// Wakes up to `wake_count` waiters of `word` and moves up to `requeue_count` others to `target`.
-// Tells how many were woken or moved.
-Result<long> futex_requeue(uint64_t word, uint32_t wake_count, uint64_t target,
-                           uint32_t requeue_count);
+// Wakes up to `wake_count` waiters of `word` and moves up to `requeue_count` others to `target`,
+// if `word` holds *expected (null: whatever it holds; else EAGAIN). Tells how many were woken or
+// moved.
+Result<long> futex_requeue(FutexWord word, uint32_t wake_count, FutexWord target,
+                           uint32_t requeue_count, const uint32_t* expected);
+
+// FUTEX_WAKE_OP: changes the second word as `operation` says, wakes waiters of the first, and of
+// the second if its old value passes the test. ENOSYS: an unknown operation.
+Result<long> futex_wake_op(FutexWord word, uint32_t wake_count, FutexWord second,
+                           uint32_t second_count, uint32_t operation);
 
 }  // namespace coracle

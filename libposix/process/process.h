@@ -13,6 +13,7 @@
 #include "libposix/files/file_system_context.h"  // FileSystemContext: root, cwd, umask
 #include "libposix/memory/address_space.h"       // AddressSpace
 #include "libposix/process/credentials.h"        // Credentials
+#include "libposix/process/priority_inheritance.h"
 #include "libposix/process/resource_limits.h"    // ResourceLimits
 #include "libposix/process/scheduling.h"         // Scheduling
 #include "libposix/signals/signal_state.h"       // SignalActions, ThreadSignals
@@ -80,6 +81,7 @@ struct ThreadState {
     uint64_t rseq_area = 0;
     uint32_t rseq_size = 0, rseq_signature = 0;
     Scheduling scheduling;
+    Inheritance inheritance;
     uint64_t timer_slack_ns = kDefaultTimerSlackNs;
     MemoryPolicy memory_policy;
 };

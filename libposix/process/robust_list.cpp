@@ -20,12 +20,12 @@ struct RobustListHead {
 
 void orphan(uint64_t word, bool inherits_priority, bool is_pending, uint32_t tid) {
     if (word % sizeof(uint32_t) != 0) return;
-    auto read = UserIn<uint32_t>(word).read();
+    auto read = read_futex(word);
     if (!read.ok()) return;
     uint32_t value = *read;
     // Released, but whoever waits was not told yet.
     if (is_pending && !inherits_priority && value == 0) {
-        (void)futex_wake(word, 1, kFutexMatchAny);
+        (void)futex_wake({word, FutexScope::kShared}, 1, kFutexMatchAny);
         return;
     }
     for (;;) {
@@ -34,7 +34,7 @@ void orphan(uint64_t word, bool inherits_priority, bool is_pending, uint32_t tid
         if (!compare_exchange_user(word, &value, (old & FUTEX_WAITERS) | FUTEX_OWNER_DIED)) return;
         if (value == old) break;
     }
-    if (!inherits_priority && (value & FUTEX_WAITERS)) (void)futex_wake(word, 1, kFutexMatchAny);
+    if (!inherits_priority && (value & FUTEX_WAITERS)) (void)futex_wake({word, FutexScope::kShared}, 1, kFutexMatchAny);
 }
 
 }  // namespace

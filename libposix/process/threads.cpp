@@ -5,6 +5,7 @@
 #include "kernel-min/lib/user_ptr.h"
 #include "kernel-min/sched/scheduler.h"
 #include "libposix/process/futex.h"
+#include "libposix/process/futex_pi.h"
 #include "libposix/signals/signal_delivery.h"
 
 namespace coracle {
@@ -33,7 +34,7 @@ uint32_t allocate_tid() {
 void clear_child_tid(uint64_t word) {
     if (word == 0) return;
     if (!UserOut<uint32_t>(word).write(0).ok()) return;
-    (void)futex_wake(word, 1, kFutexMatchAny);
+    (void)futex_wake({word, FutexScope::kShared}, 1, kFutexMatchAny);
 }
 
 }  // namespace
@@ -64,6 +65,8 @@ void exit_thread(int status) {
     release_robust_mutexes();
     if (process.threads.size() == 1) exit_process(static_cast<uint32_t>(status & 0xff) << 8);
     clear_child_tid(thread.state->clear_child_tid);
+    // From here on nothing sleeps: nobody finds a thread that will not answer any more.
+    give_up_locks(thread);
     process.threads.erase(process.threads.iterator_to(thread));
     threads_by_tid.erase(threads_by_tid.iterator_to(thread));
     hand_over_signals(thread);
