@@ -54,7 +54,8 @@ void send_packet(BufferPtr packet, const IpOutput& how, const Route& route) {
 }
 
 bool ensure_headroom(BufferPtr& packet, size_t size) {
-    if (packet->headroom() >= size && !packet->is_shared()) return true;
+    // Headroom is its header's alone, even where the bytes behind it are shared.
+    if (packet->headroom() >= size) return true;
     BufferPtr front = Buffer::allocate(std::max(kSmallBufferCapacity, kPacketHeadroom + size),
                                        kPacketHeadroom + size);
     if (!front) return false;

@@ -23,7 +23,8 @@ uint8_t packet_type_of(const MacAddress& to, const Interface& interface) {
 }
 
 void transmit_one(Interface& interface, const MacAddress& to, uint16_t protocol, BufferPtr packet) {
-    if (packet->headroom() < kEthernetHeaderSize || packet->is_shared()) {
+    if (!interface.offloads.checksum) complete_checksum(*packet);
+    if (packet->headroom() < kEthernetHeaderSize) {
         BufferPtr front = Buffer::allocate(kSmallBufferCapacity, kPacketHeadroom);
         if (!front) {
             interface.statistics.tx_dropped++;
@@ -33,7 +34,6 @@ void transmit_one(Interface& interface, const MacAddress& to, uint16_t protocol,
         front->set_next(std::move(packet));
         packet = std::move(front);
     }
-    if (!interface.offloads.checksum) complete_checksum(*packet);
     uint8_t* header = packet->push(kEthernetHeaderSize);
     memcpy(header, to.bytes, 6);
     memcpy(header + 6, interface.mac.bytes, 6);
