@@ -2,6 +2,7 @@
 
 #include <sys/mman.h>
 
+#include <algorithm>
 #include <memory>
 #include <new>
 
@@ -28,6 +29,22 @@ class ProcessCode final : public rewriter::CodeSpace {
         const size_t in_page = end % kPageSize;  // the page before is not there
         if (in_page >= size || !copy_from_user(to, end - in_page, in_page)) return 0;
         return in_page;
+    }
+
+    // Other CPUs may run it now: then it changes by one store, or not at all (EAGAIN).
+    Result<void> replace_instruction(uint64_t address, std::span<const uint8_t> bytes) override {
+        constexpr size_t kWordSize = 8;
+        const uint64_t word = address & ~uint64_t{kWordSize - 1};
+        const size_t offset = address - word;
+        if (offset + bytes.size() > kWordSize) {
+            const bool may_run = cpu_count > 1 && current_process()->threads.size() > 1;
+            if (may_run) return Error(EAGAIN);
+            return write_code(address, bytes);
+        }
+        uint8_t content[kWordSize];
+        if (!copy_from_user(content, word, kWordSize)) return Error(EFAULT);
+        std::copy(bytes.begin(), bytes.end(), content + offset);
+        return write_code(word, content);  // one aligned store
     }
 
     // Shared code is another process's too, or a file's: EACCES.

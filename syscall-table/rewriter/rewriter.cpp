@@ -63,7 +63,7 @@ Result<void> Rewriter::redirect(CodeSpace& space, uint64_t address, uint32_t num
     const auto jump = make_jump(address - kMovSize, stub_address);
     if (!stub || !jump) return Error(ENOMEM);
     TRY(space.write_code(stub_address, *stub));
-    TRY(space.write_code(address - kMovSize, *jump));
+    TRY(space.replace_instruction(address - kMovSize, *jump));
     return {};
 }
 

@@ -30,6 +30,11 @@ class CodeSpace {
     virtual size_t read_code_before(uint64_t end, uint8_t* to, size_t size) = 0;
     // Writes into the process's own copy of a code page, whatever its protection says.
     virtual Result<void> write_code(uint64_t address, std::span<const uint8_t> bytes) = 0;
+    // The same for one instruction that other threads may be about to run. EAGAIN: it cannot change
+    // at once for all of them.
+    virtual Result<void> replace_instruction(uint64_t address, std::span<const uint8_t> bytes) {
+        return write_code(address, bytes);
+    }
     // Maps a page that the program may execute but not write, at most `reach` from `address`.
     // ENOMEM: there is no room.
     virtual Result<uint64_t> map_stub_page(uint64_t address, uint64_t reach) = 0;
