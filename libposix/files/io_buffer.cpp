@@ -8,6 +8,13 @@ namespace coracle {
 template <typename Move>
 size_t IoBuffer::for_each_piece(size_t length, Move move) {
     length = std::min(length, size_);
+    if (length <= current_.length) [[likely]] {
+        const size_t moved = move(current_.address, size_t{0}, length);
+        current_.address += moved;
+        current_.length -= moved;
+        size_ -= moved;
+        return moved;
+    }
     size_t done = 0;
     while (done < length) {
         if (current_.length == 0) {

@@ -244,6 +244,7 @@ void waiting() {
     epoll_event events[4];
     call(SYS_epoll_wait, epoll, events, 4, 0);
     call(SYS_epoll_pwait, epoll, events, 4, 0, &set, 8L);
+    call(SYS_epoll_ctl, epoll, EPOLL_CTL_DEL, pipes[0], &event);
     call(SYS_eventfd2, 5, EFD_SEMAPHORE | EFD_CLOEXEC);
     static int word = 1;
     call(SYS_futex, &word, FUTEX_WAKE | FUTEX_PRIVATE_FLAG, 1);

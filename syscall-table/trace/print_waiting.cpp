@@ -13,7 +13,7 @@ namespace coracle::trace {
 
 namespace {
 
-constexpr unsigned kPoll = 7, kPpoll = 271;
+constexpr unsigned kPoll = 7, kEpollCtl = 233, kPpoll = 271;
 
 // select's first argument, kept to what a set can hold.
 uint64_t clamp_descriptors(uint64_t raw) {
@@ -124,6 +124,10 @@ void print_select_count(Call& call, int64_t value) {
 }
 
 void print_epoll_event(Call& call, const struct epoll_event& event) {
+    if (call.number == kEpollCtl && call.arguments[1] == EPOLL_CTL_DEL) {
+        call.line.put_pointer(call.arguments[3]);  // not looked at
+        return;
+    }
     call.line.put("{events=");
     put_flags(call.line, event.events, tables::epoll_events);
     call.line.put(", data={u32=");

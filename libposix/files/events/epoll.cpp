@@ -171,7 +171,7 @@ void EpollFile::take_back(const Batch& batch, size_t first) {
 Result<size_t> EpollFile::report(UserOut<epoll_event> to, size_t count) {
     Batch batch;
     size_t done = 0, candidates = ready_.size();
-    while (done < count && gather(batch, count - done, candidates) != 0) {
+    while (done < count && candidates != 0 && gather(batch, count - done, candidates) != 0) {
         const size_t bytes = batch.count * sizeof(epoll_event);
         const size_t moved = copy_to_user_partial((to + done).address(), batch.events, bytes);
         done += moved / sizeof(epoll_event);
@@ -185,23 +185,31 @@ Result<size_t> EpollFile::report(UserOut<epoll_event> to, size_t count) {
 }
 
 Result<long> EpollFile::wait(UserOut<epoll_event> to, size_t count, Deadline deadline) {
+    if (!ready_.empty()) {
+        const size_t reported = TRY(report(to, count));
+        if (reported != 0) return static_cast<long>(reported);
+    }
+    if (deadline.monotonic_ns == 0) return 0;
+    return sleep(to, count, deadline);
+}
+
+Result<long> EpollFile::sleep(UserOut<epoll_event> to, size_t count, Deadline deadline) {
     // Out of the queue at its wake-up: the next event is for somebody else.
     constexpr WaitEntry::WakeFunction kWakeAndLeave = [](WaitEntry& entry, uint32_t events) {
         entry.unlink();
         return WaitEntry::wake_thread(entry, events);
     };
-    int error = deadline.monotonic_ns == 0 ? ETIMEDOUT : 0;
+    WaitEntry entry(kWakeAndLeave);
+    entry.is_exclusive = true;
     for (;;) {
-        if (!ready_.empty()) {
-            const size_t reported = TRY(report(to, count));
-            if (reported != 0) return static_cast<long>(reported);
-        }
-        if (error == ETIMEDOUT) return 0;
-        if (error != 0) return Error(EINTR);  // never restarted
-        WaitEntry entry(kWakeAndLeave);
-        entry.is_exclusive = true;
-        error =
-            wait_with(entry, waiters_, deadline, [this] { return !ready_.empty(); }).error_code();
+        const Result<void> waited =
+            wait_with(entry, waiters_, deadline, [this] { return !ready_.empty(); });
+        if (entry.is_linked()) entry.unlink();
+        // Events that came with a signal or at the last moment go first.
+        const size_t reported = ready_.empty() ? 0 : TRY(report(to, count));
+        if (reported != 0) return static_cast<long>(reported);
+        if (waited.error_code() == ETIMEDOUT) return 0;
+        if (!waited.ok()) return Error(EINTR);  // never restarted
     }
 }
 

@@ -89,6 +89,7 @@ class EpollFile final : public AnonymousFile {
     void note_if_ready(EpollItem& item);
     size_t gather(Batch& batch, size_t count, size_t& candidates);
     void take_back(const Batch& batch, size_t first);
+    Result<long> sleep(UserOut<epoll_event> to, size_t count, Deadline deadline);
     Result<size_t> report(UserOut<epoll_event> to, size_t count);
 
     boost::intrusive::set<EpollItem> items_;

@@ -24,10 +24,8 @@ class EventFile final : public AnonymousFile {
 
     Result<size_t> read(IoBuffer& to, uint64_t&) override {
         if (to.size() < sizeof(count_)) return Error(EINVAL);
-        if (count_ == 0) {
-            if (is_nonblocking()) return Error(EAGAIN);
-            TRY(wait_until(changed_, Deadline::never(), [&] { return count_ != 0; }));
-        }
+        if (count_ == 0) [[unlikely]]
+            TRY(wait_for_count());
         // What cannot be copied is lost, as on Linux.
         uint64_t taken = is_semaphore_ ? 1 : count_;
         count_ -= taken;
@@ -41,11 +39,8 @@ class EventFile final : public AnonymousFile {
         uint64_t added;
         if (from.copy_in(&added, sizeof(added)) != sizeof(added)) return Error(EFAULT);
         if (added > kMaximum) return Error(EINVAL);
-        if (added > kMaximum - count_) {
-            if (is_nonblocking()) return Error(EAGAIN);
-            TRY(wait_until(changed_, Deadline::never(),
-                           [&] { return added <= kMaximum - count_; }));
-        }
+        if (added > kMaximum - count_) [[unlikely]]
+            TRY(wait_for_room(added));
         count_ += added;
         changed_.wake_one(POLLIN);
         return sizeof(added);
@@ -60,6 +55,16 @@ class EventFile final : public AnonymousFile {
     }
 
   private:
+    // Out of line: what seldom happens should not cost the rest.
+    [[gnu::noinline]] Result<void> wait_for_count() {
+        if (is_nonblocking()) return Error(EAGAIN);
+        return wait_until(changed_, Deadline::never(), [&] { return count_ != 0; });
+    }
+    [[gnu::noinline]] Result<void> wait_for_room(uint64_t added) {
+        if (is_nonblocking()) return Error(EAGAIN);
+        return wait_until(changed_, Deadline::never(), [&] { return added <= kMaximum - count_; });
+    }
+
     static inline int next_id = 0;
 
     uint64_t count_;  // 0..kMaximum

@@ -41,6 +41,11 @@ Result<long> poll_descriptors(UserInOut<pollfd> user_fds, unsigned count, Deadli
     const long ready = TRY(PollWaiter::wait(deadline, count, scan, [&](auto watch) {
         for (unsigned i = 0; i < count; i++) watch(fds[i].fd, asked_events(fds[i]));
     }));
+    if (!process.descriptors->is_shared()) {
+        // No other thread can have changed the rest, so all goes back in one piece.
+        TRY(user_fds.out().write_array(fds, count));
+        return ready;
+    }
     for (unsigned i = 0; i < count; i++) {
         uint64_t address = user_fds.address() + i * sizeof(pollfd) + offsetof(pollfd, revents);
         TRY(UserOut<short>(address).write(fds[i].revents));
