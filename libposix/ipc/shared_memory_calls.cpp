@@ -86,11 +86,11 @@ Result<long> set_lock(SharedSegment& segment, bool locked) {
 }  // namespace
 
 Result<long> sys_shmget(int key, size_t size, int flags) {
-    if (flags & SHM_HUGETLB) return Error(ENOMEM);  // no pages are set aside for hugetlbfs
     return TRY(shared_segments().get(
         key, flags,
         [&]() -> Result<RefPtr<SharedSegment>> {
             if (size < 1 || size > SharedSegment::kMaxSize) return Error(EINVAL);
+            if (flags & SHM_HUGETLB) return Error(ENOMEM);  // no pages are set aside for it
             return SharedSegment::create(size);
         },
         [&](SharedSegment& segment) -> Result<void> {

@@ -1,4 +1,6 @@
 // sendto, recvfrom, sendmsg, recvmsg, sendmmsg, recvmmsg.
+#include "libposix/net/message_calls.h"
+
 #include <algorithm>
 
 #include "libposix/files/segments.h"
@@ -58,6 +60,42 @@ class MessageHeader {
     Segments segments_;
 };
 
+uint64_t element_address(UserInOut<mmsghdr> messages, unsigned index) {
+    return messages.address() + index * sizeof(mmsghdr);
+}
+
+Result<void> write_length(uint64_t element, size_t length) {
+    return UserOut<unsigned>(element + offsetof(mmsghdr, msg_len))
+        .write(static_cast<unsigned>(length));
+}
+
+// An error behind the first message is not lost: the next call on the socket reports it where it
+// is one of the socket's. Linux keeps it in SO_ERROR, and so forgets EAGAIN alone.
+Result<long> receive_messages(Socket& socket, UserInOut<mmsghdr> messages, unsigned count,
+                              uint32_t flags, Deadline deadline) {
+    if (int error = socket.take_error(); error != 0) return Error(error);
+    unsigned done = 0;
+    uint32_t next_flags = flags & ~uint32_t{MSG_WAITFORONE};
+    while (done < count) {
+        const uint64_t element = element_address(messages, done);
+        Result<size_t> received = receive_message(socket, element, next_flags);
+        if (!received.ok()) {
+            if (done == 0) return received.error();
+            break;
+        }
+        if (!write_length(element, *received).ok()) {
+            if (done == 0) return Error(EFAULT);
+            break;
+        }
+        done++;
+        if (flags & MSG_WAITFORONE) next_flags |= MSG_DONTWAIT;
+        if (monotonic_ns() >= deadline.monotonic_ns) break;
+    }
+    return static_cast<long>(done);
+}
+
+}  // namespace
+
 Result<size_t> send_message(Socket& socket, uint64_t address, uint32_t flags) {
     MessageHeader header(address);
     TRY(header.read());
@@ -98,41 +136,17 @@ Result<size_t> receive_message(Socket& socket, uint64_t address, uint32_t flags)
     return done;
 }
 
-uint64_t element_address(UserInOut<mmsghdr> messages, unsigned index) {
-    return messages.address() + index * sizeof(mmsghdr);
+Result<size_t> send_bytes(Socket& socket, uint64_t address, size_t count, uint32_t flags) {
+    IoBuffer data = TRY(user_buffer(address, count));
+    SendMessage message{.data = data, .flags = with_nonblocking(socket, flags)};
+    return socket.send(message);
 }
 
-Result<void> write_length(uint64_t element, size_t length) {
-    return UserOut<unsigned>(element + offsetof(mmsghdr, msg_len))
-        .write(static_cast<unsigned>(length));
+Result<size_t> receive_bytes(Socket& socket, uint64_t address, size_t count, uint32_t flags) {
+    IoBuffer data = TRY(user_buffer(address, count));
+    ReceiveMessage message{.data = data, .flags = with_nonblocking(socket, flags)};
+    return socket.receive(message);
 }
-
-// An error behind the first message is not lost: the next call on the socket reports it where it
-// is one of the socket's. Linux keeps it in SO_ERROR, and so forgets EAGAIN alone.
-Result<long> receive_messages(Socket& socket, UserInOut<mmsghdr> messages, unsigned count,
-                              uint32_t flags, Deadline deadline) {
-    if (int error = socket.take_error(); error != 0) return Error(error);
-    unsigned done = 0;
-    uint32_t next_flags = flags & ~uint32_t{MSG_WAITFORONE};
-    while (done < count) {
-        const uint64_t element = element_address(messages, done);
-        Result<size_t> received = receive_message(socket, element, next_flags);
-        if (!received.ok()) {
-            if (done == 0) return received.error();
-            break;
-        }
-        if (!write_length(element, *received).ok()) {
-            if (done == 0) return Error(EFAULT);
-            break;
-        }
-        done++;
-        if (flags & MSG_WAITFORONE) next_flags |= MSG_DONTWAIT;
-        if (monotonic_ns() >= deadline.monotonic_ns) break;
-    }
-    return static_cast<long>(done);
-}
-
-}  // namespace
 
 Result<long> sys_sendto(int fd, UserIn<char> buf, size_t count, unsigned flags,
                         UserIn<char> address, unsigned length) {

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "libposix/net/message_calls.h"
 #include "libposix/net/socket_argument.h"
 #include "libposix/process/process.h"
 #include "syscall-table/handlers.h"
@@ -34,18 +35,25 @@ Result<Request> check_request(int family, int type, int protocol) {
     return Request{found, {family, type, protocol}, static_cast<uint32_t>(flags)};
 }
 
-Result<long> accept_connection(int fd, UserOut<char> address, UserInOut<unsigned> length,
-                               int flags) {
-    Process& process = *current_process();
-    if (!process.descriptors->borrow(fd)) return Error(EBADF);
+Result<long> accept_on(int fd, UserOut<char> address, UserInOut<unsigned> length, int flags) {
+    if (!current_process()->descriptors->borrow(fd)) return Error(EBADF);
+    if (flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) return Error(EINVAL);
+    BorrowedSocket socket = TRY(BorrowedSocket::find(fd));
+    return accept_connection(*socket, socket->is_nonblocking(), address, length, flags);
+}
+
+}  // namespace
+
+Result<long> accept_connection(Socket& socket, bool nonblocking, UserOut<char> address,
+                               UserInOut<unsigned> length, int flags) {
     if (flags & ~(SOCK_CLOEXEC | SOCK_NONBLOCK)) return Error(EINVAL);
     // A connection is not to be taken off the queue when there is no descriptor for it.
+    Process& process = *current_process();
     if (!process.descriptors->has_room(process.limits.soft(Resource::kOpenFiles))) {
         return Error(EMFILE);
     }
-    BorrowedSocket socket = TRY(BorrowedSocket::find(fd));
     RefPtr<Socket> accepted =
-        TRY(socket->accept(socket->is_nonblocking(), static_cast<uint32_t>(flags & SOCK_NONBLOCK)));
+        TRY(socket.accept(nonblocking, static_cast<uint32_t>(flags & SOCK_NONBLOCK)));
     if (address) {
         SocketAddress peer;
         if (!accepted->peer_address(peer).ok()) return Error(ECONNABORTED);
@@ -53,8 +61,6 @@ Result<long> accept_connection(int fd, UserOut<char> address, UserInOut<unsigned
     }
     return install_descriptor(std::move(accepted), static_cast<uint32_t>(flags & SOCK_CLOEXEC));
 }
-
-}  // namespace
 
 Result<BorrowedSocket> BorrowedSocket::find(int fd) {
     BorrowedFile file = current_process()->descriptors->borrow(fd);
@@ -102,11 +108,11 @@ Result<long> sys_listen(int fd, int backlog) {
 }
 
 Result<long> sys_accept(int fd, UserOut<char> address, UserInOut<unsigned> length) {
-    return accept_connection(fd, address, length, 0);
+    return accept_on(fd, address, length, 0);
 }
 
 Result<long> sys_accept4(int fd, UserOut<char> address, UserInOut<unsigned> length, int flags) {
-    return accept_connection(fd, address, length, flags);
+    return accept_on(fd, address, length, flags);
 }
 
 Result<long> sys_shutdown(int fd, int how) {

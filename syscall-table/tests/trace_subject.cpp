@@ -7,21 +7,26 @@
 #include <linux/futex.h>
 #include <linux/netlink.h>
 #include <linux/openat2.h>
+#include <mqueue.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/file.h>
 #include <sys/inotify.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/msg.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/select.h>
+#include <sys/sem.h>
+#include <sys/shm.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -256,6 +261,71 @@ void waiting() {
     call(SYS_futex, &word, 77, 1, nullptr, nullptr, 3);
 }
 
+void control_messages() {
+    int pair[2];
+    call(SYS_socketpair, AF_UNIX, SOCK_DGRAM, 0, pair);
+    char byte = 'x', control[128] = {};
+    iovec part = {&byte, 1};
+    msghdr message = {};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = CMSG_SPACE(2 * sizeof(int));
+    auto* head = reinterpret_cast<cmsghdr*>(control);
+    *head = {CMSG_LEN(2 * sizeof(int)), SOL_SOCKET, SCM_RIGHTS};
+    const int fds[2] = {0, 1};
+    memcpy(CMSG_DATA(head), fds, sizeof(fds));
+    call(SYS_sendmsg, pair[0], &message, 0);
+    message.msg_controllen = sizeof(control);
+    call(SYS_recvmsg, pair[1], &message, 0);
+    mmsghdr several[2] = {};
+    several[0].msg_hdr.msg_iov = several[1].msg_hdr.msg_iov = &part;
+    several[0].msg_hdr.msg_iovlen = several[1].msg_hdr.msg_iovlen = 1;
+    call(SYS_sendmmsg, pair[0], several, 2, MSG_NOSIGNAL);
+    call(SYS_recvmmsg, pair[1], several, 2, MSG_DONTWAIT, nullptr);
+    call(SYS_recvmmsg, pair[1], several, 2, MSG_DONTWAIT, nullptr);
+    const linger seconds = {1, 5};
+    call(SYS_setsockopt, pair[0], SOL_SOCKET, SO_LINGER, &seconds, sizeof(seconds));
+}
+
+// Identifiers differ between two runs, so nothing is made under one.
+void ipc() {
+    constexpr long kNoId = 0x7fffffff;
+    call(SYS_semget, 0x7e57c0de, 1, 0600);
+    call(SYS_semget, IPC_PRIVATE, -1, IPC_CREAT | IPC_EXCL | 0600);
+    sembuf operations[2] = {{0, 1, SEM_UNDO | IPC_NOWAIT}, {1, 0, 0}};
+    call(SYS_semop, kNoId, operations, 2);
+    timespec second = {1, 5};
+    call(SYS_semtimedop, kNoId, operations, 1, &second);
+    call(SYS_semctl, kNoId, 1, SETVAL, 5);
+    call(SYS_semctl, kNoId, 0, IPC_RMID, 0);
+    call(SYS_shmget, 0x7e57c0de, 4096, SHM_NORESERVE | 0600);
+    call(SYS_shmat, kNoId, nullptr, SHM_RDONLY | SHM_RND);
+    call(SYS_shmctl, kNoId, SHM_LOCK, nullptr);
+    call(SYS_shmdt, nullptr);
+    call(SYS_msgget, 0x7e57c0de, 0600);
+    struct {
+        long type;
+        char text[8];
+    } message = {5, "hello"};
+    call(SYS_msgsnd, kNoId, &message, 5, IPC_NOWAIT);
+    call(SYS_msgrcv, kNoId, &message, 8, -7, MSG_NOERROR | IPC_NOWAIT);
+    call(SYS_msgctl, kNoId, IPC_RMID, nullptr);
+    mq_attr attributes = {};
+    attributes.mq_maxmsg = 4;
+    attributes.mq_msgsize = 32;
+    const long queue = call(SYS_mq_open, "coracle-trace", O_RDWR | O_CREAT | O_NONBLOCK, 0600,
+                            &attributes);
+    call(SYS_mq_timedsend, queue, "hi", 2, 7, nullptr);
+    char text[32];
+    unsigned priority;
+    call(SYS_mq_timedreceive, queue, text, sizeof(text), &priority, &second);
+    call(SYS_mq_getsetattr, queue, nullptr, &attributes);
+    call(SYS_mq_notify, queue, nullptr);
+    call(SYS_mq_unlink, "coracle-trace");
+    call(SYS_close, queue);
+}
+
 void sockets() {
     const long unix_socket =
         call(SYS_socket, AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
@@ -284,6 +354,7 @@ void sockets() {
     socklen_t name_length = sizeof(name);
     call(SYS_getsockname, pair[0], &name, &name_length);
     call(SYS_shutdown, pair[0], SHUT_RDWR);
+    control_messages();
     call(SYS_socket, AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, NETLINK_ROUTE);
 }
 
@@ -333,6 +404,7 @@ int main() {
     times();
     waiting();
     sockets();
+    ipc();
     processes();
     *static_cast<volatile int*>(nullptr) = 0;
 }

@@ -98,6 +98,16 @@ void put_netlink(Call& call, const sockaddr_nl& address) {
     }
 }
 
+void put_credentials(Line& line, const ucred& credentials) {
+    line.put("{pid=");
+    line.put_decimal(credentials.pid);
+    line.put(", uid=");
+    line.put_unsigned(credentials.uid);
+    line.put(", gid=");
+    line.put_unsigned(credentials.gid);
+    line.put('}');
+}
+
 }  // namespace
 
 void print_sockaddr(Call& call, uint64_t address, uint64_t length) {
@@ -135,6 +145,23 @@ void print_sockaddr(Call& call, uint64_t address, uint64_t length) {
 
 void print_sockopt(Call& call, uint64_t address, uint64_t length) {
     int value = 0;
+    linger time;
+    ucred credentials;
+    const auto option = static_cast<int>(call.arguments[2]);
+    const bool is_generic = static_cast<int>(call.arguments[1]) == SOL_SOCKET;
+    if (is_generic && option == SO_LINGER && length == sizeof(time) && call.read(time, address)) {
+        call.line.put("{l_onoff=");
+        call.line.put_decimal(time.l_onoff);
+        call.line.put(", l_linger=");
+        call.line.put_decimal(time.l_linger);
+        call.line.put('}');
+        return;
+    }
+    if (is_generic && option == SO_PEERCRED && length == sizeof(credentials) &&
+        call.read(credentials, address)) {
+        put_credentials(call.line, credentials);
+        return;
+    }
     if (length == sizeof(value) && call.read(value, address)) {
         call.line.put('[');
         call.line.put_decimal(value);
@@ -159,9 +186,59 @@ void print_length_in_out(Call& call, uint64_t address, uint64_t) {
     call.line.put(']');
 }
 
-void print_msghdr(Call& call, const struct msghdr& message) {
+namespace {
+
+void put_control_data(Call& call, const cmsghdr& head, uint64_t address) {
+    const uint64_t size = head.cmsg_len - CMSG_LEN(0);
+    ucred credentials;
+    if (head.cmsg_level == SOL_SOCKET && head.cmsg_type == SCM_RIGHTS) {
+        for_each_element<int>(call, address, size / sizeof(int), true,
+                              [&](int fd) { call.line.put_decimal(fd); });
+    } else if (head.cmsg_level == SOL_SOCKET && head.cmsg_type == SCM_CREDENTIALS &&
+               size == sizeof(credentials) && call.read(credentials, address)) {
+        put_credentials(call.line, credentials);
+    } else {
+        print_bytes(call, address, size);
+    }
+}
+
+void put_control(Call& call, uint64_t address, uint64_t size) {
     Line& line = call.line;
-    if (call.failed()) {
+    cmsghdr head;
+    if (size < sizeof(head) || !call.read(head, address)) {
+        line.put_pointer(address);
+        return;
+    }
+    line.put('[');
+    for (uint64_t at = 0; at + sizeof(head) <= size && call.read(head, address + at);) {
+        const uint64_t length = std::min<uint64_t>(head.cmsg_len, size - at);
+        if (at != 0) line.put(", ");
+        line.put("{cmsg_len=");
+        line.put_unsigned(head.cmsg_len);
+        line.put(", cmsg_level=");
+        put_one_of(line, static_cast<uint32_t>(head.cmsg_level), tables::socket_levels);
+        line.put(", cmsg_type=");
+        if (head.cmsg_level == SOL_SOCKET) {
+            put_one_of(line, static_cast<uint32_t>(head.cmsg_type), tables::control_types);
+        } else {
+            line.put_hex(static_cast<uint32_t>(head.cmsg_type));
+        }
+        if (length > CMSG_LEN(0)) {
+            line.put(", cmsg_data=");
+            head.cmsg_len = length;
+            put_control_data(call, head, address + at + CMSG_LEN(0));
+        }
+        line.put('}');
+        if (length < sizeof(head)) break;
+        at += CMSG_ALIGN(length);
+    }
+    line.put(']');
+}
+
+// For sends and receives of one message, and for each of several.
+void put_msghdr(Call& call, const struct msghdr& message, bool may_be_cut) {
+    Line& line = call.line;
+    if (call.failed() && may_be_cut) {
         line.put("{msg_namelen=");
         line.put_unsigned(message.msg_namelen);
         line.put('}');
@@ -173,7 +250,7 @@ void print_msghdr(Call& call, const struct msghdr& message) {
     line.put_unsigned(message.msg_namelen);
     line.put(", msg_iov=");
     const auto vectors = reinterpret_cast<uint64_t>(message.msg_iov);
-    if (call.returned) {
+    if (call.returned && may_be_cut) {
         print_read_vectors(call, vectors, message.msg_iovlen);
     } else {
         structures<struct iovec, print_iovec>(call, vectors, message.msg_iovlen, true, nullptr);
@@ -182,13 +259,35 @@ void print_msghdr(Call& call, const struct msghdr& message) {
     line.put_unsigned(message.msg_iovlen);
     if (message.msg_controllen != 0) {
         line.put(", msg_control=");
-        line.put_pointer(reinterpret_cast<uint64_t>(message.msg_control));
+        put_control(call, reinterpret_cast<uint64_t>(message.msg_control), message.msg_controllen);
     }
     line.put(", msg_controllen=");
     line.put_unsigned(message.msg_controllen);
     line.put(", msg_flags=");
     put_flags(line, static_cast<uint32_t>(message.msg_flags), tables::msg_flags);
     line.put('}');
+}
+
+}  // namespace
+
+void print_msghdr(Call& call, const struct msghdr& message) {
+    put_msghdr(call, message, true);
+}
+
+void print_mmsghdrs(Call& call, uint64_t address, uint64_t count) {
+    if (call.failed() || !is_readable<struct mmsghdr>(call, address)) {
+        if (call.failed()) call.line.put_pointer(address);
+        return;
+    }
+    const uint64_t done = std::min(count, static_cast<uint64_t>(call.result));
+    for_each_element<struct mmsghdr>(call, address, done, true, [&](struct mmsghdr each) {
+        call.line.put("{msg_hdr=");
+        // A received message fills no more of its vectors than it is long.
+        put_msghdr(call, each.msg_hdr, false);
+        call.line.put(", msg_len=");
+        call.line.put_unsigned(each.msg_len);
+        call.line.put('}');
+    });
 }
 
 }  // namespace coracle::trace

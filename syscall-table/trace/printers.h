@@ -12,12 +12,15 @@ struct epoll_event;
 struct iovec;
 struct itimerspec;
 struct itimerval;
+struct mmsghdr;
+struct mq_attr;
 struct msghdr;
 struct open_how;
 struct pollfd;
 struct rlimit;
 struct rusage;
 struct sched_param;
+struct sembuf;
 struct stat;
 struct statfs;
 struct statx;
@@ -146,6 +149,19 @@ void print_sockaddr(Call&, uint64_t address, uint64_t length);
 void print_sockopt(Call&, uint64_t address, uint64_t length);
 void print_length_in_out(Call&, uint64_t address, uint64_t);
 void print_msghdr(Call&, const struct msghdr&);
+
+void print_mmsghdrs(Call&, uint64_t address, uint64_t count);
+
+// print_ipc.cpp
+void print_ipc_key(Call&, int64_t);
+void print_ipc_get_flags(Call&, int64_t);
+void print_shm_get_flags(Call&, int64_t);
+void print_semctl_arg(Call&, int64_t);
+void print_msgctl_arg(Call&, int64_t);
+void print_shmctl_arg(Call&, int64_t);
+void print_message(Call&, int64_t);
+void print_sembuf(Call&, const struct sembuf&);
+void print_mq_attr(Call&, const struct mq_attr&);
 
 // The adaptors from which generate.py builds kTypeDescriptors.
 

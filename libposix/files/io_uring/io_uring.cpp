@@ -1,0 +1,247 @@
+#include "libposix/files/io_uring/io_uring.h"
+
+#include <poll.h>
+
+#include <algorithm>
+
+namespace coracle {
+
+bool IoUringRequest::on_wake(WaitEntry& entry, uint32_t) {
+    IoUringRequest& request = static_cast<Wait&>(entry).request;
+    request.ring.make_ready(request, IoUringRequest::Wake::kEvents);
+    return true;
+}
+
+void IoUringRequest::on_timer(void* context) {
+    auto* request = static_cast<IoUringRequest*>(context);
+    if (request->limited) {
+        request->wake = Wake::kTimeout;
+        request->ring.make_ready(*request->limited, Wake::kCancel);
+    } else {
+        request->ring.make_ready(*request, Wake::kTimeout);
+    }
+}
+
+IoUring::IoUring(const Path& path, RefPtr<Inode> inode, uint32_t flags, RefPtr<RingMemory> memory,
+                 uint32_t setup_flags)
+    : AnonymousFile(path, std::move(inode), flags),
+      is_enabled(!(setup_flags & IORING_SETUP_R_DISABLED)),
+      memory_(std::move(memory)) {
+    kind_ = kKind;
+}
+
+IoUring::~IoUring() {
+    for (RequestList* list : {&waiting_, &ready_, &deferred_}) {
+        list->clear_and_dispose([](IoUringRequest* request) { delete request; });
+    }
+    overflow_.clear_and_dispose([](Overflow* overflow) { delete overflow; });
+}
+
+uint32_t IoUring::poll_events() {
+    uint32_t events = 0;
+    if (memory_->waiting_submissions() < memory_->submission_count()) {
+        events |= POLLOUT | POLLWRNORM;
+    }
+    if (memory_->ready_completions() != 0 || !overflow_.empty() || !ready_.empty()) {
+        events |= POLLIN | POLLRDNORM;
+    }
+    return events;
+}
+
+void IoUring::make_ready(IoUringRequest& request, IoUringRequest::Wake why) {
+    request.wait.unlink();
+    request.timer.cancel();
+    request.wake = why;
+    request.unlink();
+    ready_.push_back(request);
+    memory_->set_flag(IORING_SQ_TASKRUN);
+    changed_.wake_all(POLLIN | POLLRDNORM);
+}
+
+void IoUring::wait_for_events(IoUringRequest& request, uint32_t events) {
+    request.events = events;
+    request.wait.events = events | POLLERR | POLLHUP;
+    request.file->wait_queue()->add(request.wait);
+    waiting_.push_back(request);
+}
+
+void IoUring::wait_for_timer(IoUringRequest& request) {
+    waiting_.push_back(request);
+}
+
+void IoUring::put(uint64_t user_data, int32_t result, uint32_t flags) {
+    io_uring_cqe completion = {};
+    completion.user_data = user_data;
+    completion.res = result;
+    completion.flags = flags;
+    if (overflow_.empty() && !memory_->is_full()) {
+        memory_->put(completion);
+    } else if (Overflow* kept = new (std::nothrow) Overflow) {
+        kept->completion = completion;
+        overflow_.push_back(*kept);
+        memory_->set_flag(IORING_SQ_CQ_OVERFLOW);
+    } else {
+        memory_->count_overflow();
+    }
+    changed_.wake_all(POLLIN | POLLRDNORM);
+    if (event_file && !memory_->suppresses_eventfd()) {
+        const uint64_t one = 1;
+        uint64_t position = 0;
+        IoBuffer buffer = IoBuffer::kernel(&one, sizeof(one));
+        buffer.flags = RWF_NOWAIT;
+        (void)event_file->write(buffer, position);
+    }
+}
+
+void IoUring::flush_overflow() {
+    while (!overflow_.empty() && !memory_->is_full()) {
+        Overflow* first = &overflow_.front();
+        memory_->put(first->completion);
+        overflow_.pop_front();
+        delete first;
+    }
+    if (overflow_.empty()) memory_->clear_flag(IORING_SQ_CQ_OVERFLOW);
+}
+
+void IoUring::post(const IoUringRequest& request, int32_t result, uint32_t flags) {
+    put(request.sqe.user_data, result, flags);
+}
+
+void IoUring::cancel_chain(std::unique_ptr<IoUringRequest> first) {
+    while (first) {
+        put(first->sqe.user_data, -ECANCELED, 0);
+        completed_++;
+        first = std::move(first->next);
+    }
+}
+
+std::unique_ptr<IoUringRequest> IoUring::complete(std::unique_ptr<IoUringRequest> request,
+                                                  const IoUringOutcome& outcome) {
+    const bool is_silent = (request->sqe.flags & IOSQE_CQE_SKIP_SUCCESS) && !outcome.failed;
+    if (!is_silent) put(request->sqe.user_data, outcome.result, outcome.flags);
+    completed_++;
+    if (draining_ == request.get()) draining_ = nullptr;
+    if (request->link_timeout) end_link_timeout(std::move(request->link_timeout));
+    std::unique_ptr<IoUringRequest> next = std::move(request->next);
+    if (next && outcome.failed && !(request->sqe.flags & IOSQE_IO_HARDLINK)) {
+        cancel_chain(std::move(next));
+    }
+    request.reset();
+    end_counted_timeouts();
+    return next;
+}
+
+void IoUring::end_link_timeout(std::unique_ptr<IoUringRequest> limit) {
+    const bool is_over = limit->wake == IoUringRequest::Wake::kTimeout;
+    put(limit->sqe.user_data, is_over ? -ETIME : -ECANCELED, 0);
+    completed_++;
+}
+
+void IoUring::run(std::unique_ptr<IoUringRequest> request) {
+    while (request) {
+        // A time limit behind it begins with it.
+        if (request->next && request->next->sqe.opcode == IORING_OP_LINK_TIMEOUT) {
+            request->link_timeout = std::move(request->next);
+            request->next = std::move(request->link_timeout->next);
+        }
+        const IoUringOutcome outcome = issue_request(*request);
+        if (outcome.waits) {
+            IoUringRequest* waiter = request.release();  // it is in waiting_
+            IoUringRequest* limit = waiter->link_timeout.get();
+            if (!limit || limit->limited) return;
+            limit->limited = waiter;
+            if (!start_link_timeout(*limit)) {
+                make_ready(*waiter, IoUringRequest::Wake::kCancel);
+            }
+            return;
+        }
+        request = complete(std::move(request), outcome);
+    }
+}
+
+void IoUring::run_ready() {
+    memory_->clear_flag(IORING_SQ_TASKRUN);
+    while (!ready_.empty()) {
+        IoUringRequest& first = ready_.front();
+        first.unlink();
+        run(std::unique_ptr<IoUringRequest>(&first));
+    }
+    start_deferred();
+    flush_overflow();
+}
+
+void IoUring::start(std::unique_ptr<IoUringRequest> request) {
+    if (!deferred_.empty() || draining_ || (request->sqe.flags & IOSQE_IO_DRAIN)) {
+        deferred_.push_back(*request.release());
+        start_deferred();
+        return;
+    }
+    run(std::move(request));
+}
+
+void IoUring::start_deferred() {
+    while (!deferred_.empty() && !draining_) {
+        IoUringRequest& first = deferred_.front();
+        const bool drains = first.sqe.flags & IOSQE_IO_DRAIN;
+        if (drains && completed_ < first.sequence) return;
+        first.unlink();
+        if (drains) draining_ = &first;
+        run(std::unique_ptr<IoUringRequest>(&first));
+    }
+}
+
+void IoUring::end_counted_timeouts() {
+    for (auto at = waiting_.begin(); at != waiting_.end();) {
+        IoUringRequest& request = *at++;
+        if (request.target != 0 && completed_ >= request.target) {
+            make_ready(request, IoUringRequest::Wake::kEvents);
+        }
+    }
+}
+
+std::unique_ptr<IoUringRequest> IoUring::take_request() {
+    io_uring_sqe sqe;
+    while (memory_->waiting_submissions() != 0) {
+        if (!memory_->take(sqe)) return nullptr;
+        return std::unique_ptr<IoUringRequest>(new (std::nothrow) IoUringRequest(*this, sqe));
+    }
+    return nullptr;
+}
+
+Result<unsigned> IoUring::submit(unsigned count) {
+    if (!is_enabled) return Error(EBADFD);
+    count = std::min({count, memory_->waiting_submissions(), memory_->submission_count()});
+    unsigned done = 0;
+    std::unique_ptr<IoUringRequest> chain;
+    IoUringRequest* last = nullptr;
+    while (done < count) {
+        std::unique_ptr<IoUringRequest> request = take_request();
+        if (!request) break;
+        done++;
+        request->sequence = submitted_++;
+        const bool goes_on = request->is_linked_to_next();
+        IoUringRequest* added = request.get();
+        (last ? last->next : chain) = std::move(request);
+        last = added;
+        if (goes_on) continue;
+        start(std::move(chain));
+        last = nullptr;
+    }
+    if (chain) start(std::move(chain));
+    run_ready();
+    return done;
+}
+
+Result<void> IoUring::wait_for(unsigned count, Deadline deadline) {
+    for (;;) {
+        run_ready();
+        if (memory_->ready_completions() >= count) return {};
+        Result<void> waited = wait_until(changed_, deadline, [&] {
+            return !ready_.empty() || memory_->ready_completions() >= count;
+        });
+        if (waited.ok()) continue;
+        return Error(waited.error_code() == ETIMEDOUT ? ETIME : EINTR);
+    }
+}
+
+}  // namespace coracle
