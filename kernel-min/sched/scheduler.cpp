@@ -46,6 +46,12 @@ void account(Thread& thread) {
     if (is_fair(thread)) thread.key.order += virtual_ticks(ticks, thread.weight);
 }
 
+// Whether a round-robin thread has had its share, and another of its rank waits.
+bool is_round_over(const Thread& running, const Thread& first) {
+    return running.is_round_robin && first.key.rank == running.key.rank &&
+           running.slice_ticks >= ticks_of(kRoundRobinSliceNs);
+}
+
 void request_reschedule(Cpu& cpu) {
     cpu.pending.fetch_or(kPendingReschedule);
     if (&cpu != current_cpu()) core::send_interrupt(cpu, WAKE_VECTOR);
@@ -164,7 +170,7 @@ void CpuScheduler::on_slice_end(void* context) {
     start_slice_timer(scheduler);
     Thread& running = *cpu.current;
     account(running);
-    if (first->key < running.key) request_reschedule(cpu);
+    if (first->key < running.key || is_round_over(running, *first)) request_reschedule(cpu);
 }
 
 TimerQueue& current_timer_queue() { return current_scheduler().timers; }
@@ -240,13 +246,14 @@ void reschedule() {
     }
     RunQueue& ready = cpu.scheduler->ready;
     const Thread* first = ready.first();
-    if (!first || !(first->key < thread.key)) {
+    const bool is_over = first && is_round_over(thread, *first);
+    if (!first || (!is_over && !(first->key < thread.key))) {
         if (first) start_slice_timer(*cpu.scheduler);
         return;
     }
     thread.run_state = RunState::kReady;
     thread.involuntary_switches++;
-    ready.add_preempted(thread, false);
+    ready.add_preempted(thread, is_over);
     run_next();
 }
 

@@ -17,6 +17,9 @@
 
 namespace coracle {
 
+// How long a round-robin thread runs before others of its rank do.
+constexpr uint64_t kRoundRobinSliceNs = 100'000'000;
+
 // Ends the thread's sleep, or keeps it from falling asleep if it was about to.
 void wake(Thread& thread);
 

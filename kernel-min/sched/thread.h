@@ -45,6 +45,7 @@ struct Thread : ReadyHook, SiblingHook, TidHook {
     bool signal_noted = false;      // kPendingSignal while it does not run
     RunKey key;
     uint32_t weight = kNormalWeight;
+    bool is_round_robin = false;    // shares the CPU with those of its rank (SCHED_RR)
     uint64_t slice_ticks = 0;       // since it was last chosen
     uint64_t run_ticks = 0;         // TSC ticks that it ran, up to `started_ticks`
     uint64_t started_ticks = 0;     // the TSC when it last began to run

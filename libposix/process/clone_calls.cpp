@@ -52,7 +52,7 @@ ThreadState* inherit_state(const ThreadState& parent, const CloneRequest& reques
     if (!child) return nullptr;
     child->signals.blocked = parent.signals.blocked;
     if (request.flags & CLONE_CHILD_CLEARTID) child->clear_child_tid = request.child_tid;
-    child->scheduling = parent.scheduling;
+    child->scheduling = inherited_scheduling(parent.scheduling);
     child->timer_slack_ns = parent.timer_slack_ns;
     child->memory_policy = parent.memory_policy;
     return child;
@@ -81,6 +81,7 @@ Result<long> clone_thread(const CloneRequest& request) {
         discard_thread(thread);
         return Error(ENOMEM);
     }
+    apply_first_scheduling(*thread);
     process.descriptors->share();
     add_thread(process, *thread);
     const uint32_t tid = thread->tid;
