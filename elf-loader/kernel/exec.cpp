@@ -38,6 +38,7 @@ struct OpenProgram {
 Result<OpenProgram> open_program(std::string_view path) {
     RefPtr<File> file = TRY(open_path(path, O_RDONLY));
     if (!file->inode().is_regular()) return Error(EACCES);
+    if (file->inode().write_count > 0) return Error(ETXTBSY);
     TRY(check_permission(file->inode(), kMayExecute, current_process()->credentials));
     ElfImage image = TRY(ElfImage::parse(read_file, &file->inode()));
     RefPtr<MemoryObject> object = TRY(file->memory_object());
@@ -69,7 +70,7 @@ class AddressSpaceSwitch {
 
 void remember(Process& process, const OpenProgram& program, const MappedImage& mapped,
               const InitialStack& stack, const ExecRequest& request) {
-    process.executable = program.file->inode_ref();
+    process.executable = ExecutableFile(program.file->inode_ref());
     std::string_view path = request.path;
     size_t length = path.size();
     if (length >= sizeof(process.executable_path)) length = sizeof(process.executable_path) - 1;

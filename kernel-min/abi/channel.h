@@ -69,6 +69,8 @@ struct WindowSize {
 //   cooked=1        the host's terminal already edits lines, echoes and maps newlines (standard
 //                   input or output is redirected, so the host could not make it raw): the
 //                   guest's line discipline passes bytes through
+//   rows=N columns=N xpixels=N ypixels=N
+//                   the terminal's size at the start (default 24 rows, 80 columns)
 //   hostname=NAME
 //   libc=own        run with the program's own loader and libc
 //   trace=1         send kTrace frames

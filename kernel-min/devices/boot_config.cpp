@@ -12,7 +12,8 @@ enum class ListKey { kArgument, kEnvironment, kReadOnlyPath, kAddress, kCount };
 constexpr std::string_view kListKeys[] = {"arg", "env", "ro", "ip"};
 constexpr std::string_view kScalarKeys[] = {"program",  "cwd",     "clock", "tty",     "cooked",
                                             "hostname", "libc",    "trace", "verbose", "uid",
-                                            "gid",      "gateway", "dhcp",  "stats"};
+                                            "gid",      "gateway", "dhcp",  "stats",   "rows",
+                                            "columns",  "xpixels", "ypixels"};
 
 struct KeyValue {
     std::string_view key;
@@ -68,6 +69,12 @@ Result<uint32_t> parse_id(const char* text) {
     return static_cast<uint32_t>(value);
 }
 
+Result<uint16_t> parse_cells(const char* text) {
+    uint64_t value = TRY(parse_number(text));
+    if (value > UINT16_MAX) return Error(EINVAL);
+    return static_cast<uint16_t>(value);
+}
+
 int hex_digit(char c) {
     if (c >= '0' && c <= '9') return c - '0';
     c |= 0x20;
@@ -112,6 +119,14 @@ Result<void> BootConfig::apply(std::string_view key, const char* value) {
         uint64_t descriptor = TRY(parse_number(value));
         if (descriptor > 2) return Error(EINVAL);
         is_terminal[descriptor] = true;
+    } else if (key == "rows") {
+        window.rows = TRY(parse_cells(value));
+    } else if (key == "columns") {
+        window.columns = TRY(parse_cells(value));
+    } else if (key == "xpixels") {
+        window.x_pixels = TRY(parse_cells(value));
+    } else if (key == "ypixels") {
+        window.y_pixels = TRY(parse_cells(value));
     } else if (key == "cooked") {
         cooked = value == std::string_view("1");
     } else if (key == "libc") {

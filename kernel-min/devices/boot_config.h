@@ -8,6 +8,7 @@
 #include <span>
 #include <string_view>
 
+#include "kernel-min/abi/channel.h"
 #include "kernel-min/lib/result.h"
 
 namespace coracle {
@@ -25,6 +26,7 @@ struct BootConfig {
     uint64_t clock_ns = 0;  // since 1970; 0: not told
     uint32_t uid = 0, gid = 0;
     bool is_terminal[3] = {};  // by descriptor
+    channel::WindowSize window = {24, 80, 0, 0};
     bool cooked = false;
     bool own_libc = false;
     bool trace = false;

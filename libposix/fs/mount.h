@@ -15,6 +15,10 @@ namespace coracle {
 // then empty.
 Result<void> mount_root(PhysAddr module_start, size_t module_size);
 
+// Makes what lies at the path and below it read-only (EROFS), as a bind mount over itself does.
+// ENOENT and the rest of path resolution.
+Result<void> mount_read_only(std::string_view path);
+
 // The root of the tree.
 const Path& root_path();
 

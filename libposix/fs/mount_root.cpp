@@ -67,6 +67,15 @@ Result<void> mount_dev() {
 
 const Path& root_path() { return root; }
 
+Result<void> mount_read_only(std::string_view path) {
+    WalkContext context = {root, root, kKernelCredentials};
+    Path place = TRY(PathWalker(context, kFollowLast).resolve(path));
+    RefPtr<FileSystem> file_system(&place.inode().file_system());
+    TRY(Mount::attach(place, std::move(file_system), place.dentry,
+                      place.mount->flags() | Mount::kReadOnly));
+    return {};
+}
+
 Result<void> mount_root(PhysAddr module_start, size_t module_size) {
     RefPtr<TmpfsFileSystem> file_system = TRY(make_tmpfs("tmpfs", ",mode=755"));
     Result<void> image_set;

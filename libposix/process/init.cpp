@@ -131,6 +131,9 @@ Result<BootConfig> read_configuration() {
     if (!mount_root(boot_info.module.start, boot_info.module.end - boot_info.module.start)) {
         give_up("the root image cannot be used: it is damaged, or no EROFS image");
     }
+    for (const char* path : configuration.read_only_paths) {
+        if (!mount_read_only(path)) give_up("a read-only path is not in the root image");
+    }
     if (!set_up_first_process() || !open_standard_streams(*current_process(), configuration)) {
         give_up("not enough memory: give a larger -m");
     }

@@ -13,6 +13,7 @@
 #include "libposix/files/file_system_context.h"  // FileSystemContext: root, cwd, umask
 #include "libposix/memory/address_space.h"       // AddressSpace
 #include "libposix/process/credentials.h"        // Credentials
+#include "libposix/process/executable_file.h"    // ExecutableFile
 #include "libposix/process/priority_inheritance.h"
 #include "libposix/process/resource_limits.h"    // ResourceLimits
 #include "libposix/process/scheduling.h"         // Scheduling
@@ -46,7 +47,7 @@ class Process {
     PosixTimers posix_timers{*this};
 
     char name[16] = {};  // comm: prctl(PR_SET_NAME), /proc/self/comm
-    RefPtr<Inode> executable;
+    ExecutableFile executable;
     char executable_path[4096] = {};
 
     // Where execve laid out what /proc/self/{cmdline,environ,auxv} show.

@@ -45,6 +45,7 @@ struct Config {
     std::string program;
     std::vector<std::string> arguments, environment;
     bool tty = false;
+    winsize size{24, 80, 0, 0};
 };
 
 Config parse_config(const std::string& text) {
@@ -58,6 +59,8 @@ Config parse_config(const std::string& text) {
         if (key == "arg") config.arguments.push_back(value);
         if (key == "env") config.environment.push_back(value);
         if (key == "tty" && value == "0") config.tty = true;
+        if (key == "rows") config.size.ws_row = static_cast<uint16_t>(std::stoi(value));
+        if (key == "columns") config.size.ws_col = static_cast<uint16_t>(std::stoi(value));
     }
     return config;
 }
@@ -76,6 +79,7 @@ class Guest {
 
     void start(const Config& config) {
         started_ = true;
+        size_ = config.size;
         int ends[3][2];
         if (config.tty) {
             int terminal = -1;

@@ -245,10 +245,17 @@ void Relay::answer_hello(uint32_t version) {
     greeted_ = true;
     state_ = State::kRunning;
     say_verbose("the kernel is up");
-    if (settings_.terminal.tty[0] || settings_.terminal.tty[1]) send_window_size();
     timespec now;
     clock_gettime(CLOCK_REALTIME, &now);
     std::string config = settings_.config;
+    if (auto size = window_size()) {
+        // At the guest's start: a frame could come before its terminal is there.
+        for (auto [key, value] : {std::pair("rows", size->rows), {"columns", size->columns},
+                                  {"xpixels", size->x_pixels}, {"ypixels", size->y_pixels}}) {
+            config += fmt::format("{}={}", key, value);
+            config += '\0';
+        }
+    }
     config += fmt::format("clock={}", now.tv_sec * 1'000'000'000LL + now.tv_nsec);
     config += '\0';
     append_frame(to_guest_, FrameType::kConfig, config);
@@ -313,9 +320,10 @@ void Relay::check_broken(int descriptor) {
 }
 
 void Relay::send_window_size() {
-    channel::WindowSize size = window_size().value_or(channel::WindowSize{24, 80, 0, 0});
+    std::optional<channel::WindowSize> size = window_size();
+    if (!size) return;
     append_frame(to_guest_, FrameType::kWindowSize,
-                 {reinterpret_cast<const char*>(&size), sizeof(size)});
+                 {reinterpret_cast<const char*>(&*size), sizeof(*size)});
     write_channel();
 }
 

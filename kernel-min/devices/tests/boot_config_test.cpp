@@ -23,7 +23,7 @@ TEST(BootConfig, ReadsEveryKey) {
     using namespace std::string_literals;
     auto config = parse(
         "program=/bin/echo\0arg=echo\0env=A=1\0arg=a b=c\0arg=\0env=B=\0cwd=/tmp\0clock=123456789\0"
-        "tty=1\0tty=2\0cooked=1\0hostname=h\0libc=own\0trace=1\0verbose=1\0uid=7\0gid=8\0ro=/x\0"
+        "tty=1\0tty=2\0cooked=1\0rows=33\0columns=101\0xpixels=5\0ypixels=6\0hostname=h\0libc=own\0trace=1\0verbose=1\0uid=7\0gid=8\0ro=/x\0"
         "future=1\0no equals sign\0"s);
     ASSERT_TRUE(config.ok());
     EXPECT_STREQ(config->program, "/bin/echo");
@@ -38,6 +38,10 @@ TEST(BootConfig, ReadsEveryKey) {
     EXPECT_FALSE(config->is_terminal[0]);
     EXPECT_TRUE(config->is_terminal[1]);
     EXPECT_TRUE(config->is_terminal[2]);
+    EXPECT_EQ(config->window.rows, 33);
+    EXPECT_EQ(config->window.columns, 101);
+    EXPECT_EQ(config->window.x_pixels, 5);
+    EXPECT_EQ(config->window.y_pixels, 6);
     EXPECT_TRUE(config->cooked && config->own_libc && config->trace && config->verbose);
 }
 

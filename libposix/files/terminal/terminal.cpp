@@ -23,6 +23,7 @@ bool Terminal::controls(const Process& process) const {
 void Terminal::start(const BootConfig& config) {
     present_ = true;
     output_ = &HostOutput::of(config.is_terminal[1] || !config.is_terminal[2] ? 1 : 2);
+    window_ = config.window;
     if (config.cooked) discipline_.set_pass_through();
     host_channel::set_receiver(FrameType::kWindowSize, receive_window_size);
     if (!config.is_terminal[0]) {

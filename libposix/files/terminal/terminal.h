@@ -67,7 +67,7 @@ class Terminal final : public LineDiscipline::Driver {
     static Terminal instance_;
     LineDiscipline discipline_{*this};
     HostOutput* output_ = nullptr;
-    channel::WindowSize window_ = {24, 80, 0, 0};
+    channel::WindowSize window_ = {};
     uint32_t session_ = 1, foreground_group_ = 1;
     bool present_ = false;
     bool ended_ = false;  // the host's terminal is gone

@@ -1,6 +1,7 @@
 #include "libposix/fs/pseudo/pseudo_file_system.h"
 
 #include <dirent.h>
+#include <linux/magic.h>
 
 #include <algorithm>
 #include <cstring>
@@ -130,6 +131,11 @@ Result<void> PseudoInode::list(uint64_t position, DirectoryVisitor& visitor) {
         return entry_.list(*this, std::max(position, kFirst + entry_.child_count), visitor);
     }
     return {};
+}
+
+Result<RefPtr<Inode>> PseudoInode::create(std::string_view name, const NewInode& what) {
+    if (pseudo().statistics().type == PROC_SUPER_MAGIC) return Error(ENOENT);
+    return Inode::create(name, what);
 }
 
 Result<LinkTarget> PseudoInode::read_link() {

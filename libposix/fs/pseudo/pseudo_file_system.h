@@ -92,6 +92,8 @@ class PseudoInode final : public Inode {
     Result<void> refresh() override;
     Result<RefPtr<Inode>> lookup(std::string_view name) override;
     Result<void> list(uint64_t position, DirectoryVisitor& visitor) override;
+    // As Linux's /proc: a name that is not there cannot be made, ENOENT. Others: as Inode says.
+    Result<RefPtr<Inode>> create(std::string_view name, const NewInode& what) override;
     bool is_cacheable() const override { return pid_ == 0 && !entry_.lookup; }
     Result<LinkTarget> read_link() override;
     Result<RefPtr<File>> open(const Path& path, uint32_t flags) override;
