@@ -77,9 +77,10 @@ TEST(ProcMaps, HasALineForEachRegionInOrder) {
         unsigned major, minor;
         char flags[5];
         int path = 0;
-        ASSERT_EQ(sscanf(line.c_str(), "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %x:%x %" SCNu64 "%n",
-                         &start, &end, flags, &offset, &major, &minor, &inode, &path),
-                  7)
+        ASSERT_EQ(
+            sscanf(line.c_str(), "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %x:%x %" SCNu64 "%n",
+                   &start, &end, flags, &offset, &major, &minor, &inode, &path),
+            7)
             << line;
         EXPECT_GE(start, last) << line;
         EXPECT_LT(start, end);
@@ -111,13 +112,49 @@ TEST(ProcStatus, HasLinuxsFieldsAndOurNumbers) {
         ASSERT_NE(colon, std::string::npos) << line;
         fields[line.substr(0, colon)] = line.substr(colon + 2);
     }
-    for (const char* name :
-         {"Name", "Umask", "State", "Tgid", "Ngid", "Pid", "PPid", "TracerPid", "Uid", "Gid",
-          "FDSize", "Groups", "VmPeak", "VmSize", "VmLck", "VmPin", "VmHWM", "VmRSS", "VmData",
-          "VmStk", "VmExe", "VmLib", "VmPTE", "VmSwap", "Threads", "SigQ", "SigPnd", "ShdPnd",
-          "SigBlk", "SigIgn", "SigCgt", "CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb",
-          "NoNewPrivs", "Seccomp", "Cpus_allowed", "Cpus_allowed_list", "Mems_allowed_list",
-          "voluntary_ctxt_switches", "nonvoluntary_ctxt_switches"}) {
+    for (const char* name : {"Name",
+                             "Umask",
+                             "State",
+                             "Tgid",
+                             "Ngid",
+                             "Pid",
+                             "PPid",
+                             "TracerPid",
+                             "Uid",
+                             "Gid",
+                             "FDSize",
+                             "Groups",
+                             "VmPeak",
+                             "VmSize",
+                             "VmLck",
+                             "VmPin",
+                             "VmHWM",
+                             "VmRSS",
+                             "VmData",
+                             "VmStk",
+                             "VmExe",
+                             "VmLib",
+                             "VmPTE",
+                             "VmSwap",
+                             "Threads",
+                             "SigQ",
+                             "SigPnd",
+                             "ShdPnd",
+                             "SigBlk",
+                             "SigIgn",
+                             "SigCgt",
+                             "CapInh",
+                             "CapPrm",
+                             "CapEff",
+                             "CapBnd",
+                             "CapAmb",
+                             "NoNewPrivs",
+                             "Seccomp",
+                             "Cpus_allowed",
+                             "Cpus_allowed_list",
+                             "Mems_allowed_list",
+                             "voluntary_ctxt_switches",
+                             "nonvoluntary_ctxt_switches"}) {
         EXPECT_EQ(fields.count(name), 1u) << name;
     }
     EXPECT_EQ(fields["Pid"], std::to_string(getpid()));
@@ -142,7 +179,7 @@ TEST(ProcStat, HasFiftyTwoFields) {
     EXPECT_EQ(fields[1], std::to_string(getppid()));
     EXPECT_EQ(fields[2], std::to_string(getpgrp()));
     EXPECT_EQ(fields[3], std::to_string(getsid(0)));
-    EXPECT_EQ(fields[17], "1");  // threads
+    EXPECT_EQ(fields[17], "1");              // threads
     EXPECT_GT(std::stoull(fields[20]), 0u);  // vsize
     uint64_t stack = std::stoull(fields[25]);
     EXPECT_LT(reinterpret_cast<uint64_t>(&text), stack);

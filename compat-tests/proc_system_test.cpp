@@ -26,10 +26,10 @@ TEST(ProcCpuinfo, HasABlockForEachProcessor) {
     }
     EXPECT_EQ(processors, sysconf(_SC_NPROCESSORS_ONLN));
     for (const char* name :
-         {"processor", "vendor_id", "cpu family", "model", "model name", "stepping", "cpu MHz",
-          "physical id", "siblings", "core id", "cpu cores", "apicid", "fpu",
-          "cpuid level", "wp", "flags", "bugs", "bogomips", "clflush size", "cache_alignment",
-          "address sizes"}) {
+         {"processor",    "vendor_id",       "cpu family",   "model",   "model name", "stepping",
+          "cpu MHz",      "physical id",     "siblings",     "core id", "cpu cores",  "apicid",
+          "fpu",          "cpuid level",     "wp",           "flags",   "bugs",       "bogomips",
+          "clflush size", "cache_alignment", "address sizes"}) {
         EXPECT_EQ(fields.count(name), 1u) << name;
     }
     std::vector<std::string> flags = words_of(fields["flags"]);
@@ -48,12 +48,12 @@ TEST(ProcMeminfo, HasLinuxsFieldsInTheirOrder) {
         names.push_back(match[1]);
         kib[match[1]] = std::stoull(match[2]);
     }
-    const char* expected[] = {"MemTotal", "MemFree", "MemAvailable", "Buffers", "Cached",
-                              "SwapCached", "Active", "Inactive"};
+    const char* expected[] = {"MemTotal", "MemFree",    "MemAvailable", "Buffers",
+                              "Cached",   "SwapCached", "Active",       "Inactive"};
     for (size_t i = 0; i < std::size(expected); ++i) EXPECT_EQ(names.at(i), expected[i]);
-    for (const char* name : {"SwapTotal", "SwapFree", "Dirty", "Writeback", "AnonPages", "Mapped",
-                             "Shmem", "Slab", "CommitLimit", "Committed_AS", "VmallocTotal",
-                             "HugePages_Total", "Hugepagesize"}) {
+    for (const char* name :
+         {"SwapTotal", "SwapFree", "Dirty", "Writeback", "AnonPages", "Mapped", "Shmem", "Slab",
+          "CommitLimit", "Committed_AS", "VmallocTotal", "HugePages_Total", "Hugepagesize"}) {
         EXPECT_EQ(kib.count(name), 1u) << name;
     }
     struct sysinfo info;
@@ -67,7 +67,8 @@ TEST(ProcMeminfo, HasLinuxsFieldsInTheirOrder) {
 TEST(ProcUptime, IsTheBootClockInHundredths) {
     std::smatch match;
     std::string text = read_file("/proc/uptime");
-    ASSERT_TRUE(std::regex_match(text, match, std::regex("([0-9]+\\.[0-9]{2}) [0-9]+\\.[0-9]{2}\n")))
+    ASSERT_TRUE(
+        std::regex_match(text, match, std::regex("([0-9]+\\.[0-9]{2}) [0-9]+\\.[0-9]{2}\n")))
         << text;
     timespec now;
     ASSERT_EQ(clock_gettime(CLOCK_BOOTTIME, &now), 0);
@@ -88,8 +89,8 @@ TEST(ProcStat, CountsCpuTimeOfAllAndOfEach) {
     }
     EXPECT_EQ(lines[0].substr(0, 5), "cpu  ");
     EXPECT_EQ(processors, sysconf(_SC_NPROCESSORS_ONLN));
-    for (const char* name : {"intr", "ctxt", "btime", "processes", "procs_running", "procs_blocked",
-                             "softirq"}) {
+    for (const char* name :
+         {"intr", "ctxt", "btime", "processes", "procs_running", "procs_blocked", "softirq"}) {
         EXPECT_EQ(fields.count(name), 1u) << name;
     }
     timespec wall, up;
@@ -104,7 +105,8 @@ TEST(ProcVersion, IsWhatUnameSays) {
     std::string text = read_file("/proc/version");
     std::string start = std::string("Linux version ") + name.release + " (";
     EXPECT_EQ(text.substr(0, start.size()), start);
-    EXPECT_EQ(text.substr(text.size() - strlen(name.version) - 1), std::string(name.version) + "\n");
+    EXPECT_EQ(text.substr(text.size() - strlen(name.version) - 1),
+              std::string(name.version) + "\n");
 }
 
 TEST(ProcLoadavg, HasThreeAveragesAndTwoCounts) {
@@ -169,7 +171,8 @@ TEST(SysCpu, ListsTheProcessors) {
 
 TEST(SysTransparentHugePages, NamesTheChosenMode) {
     std::string text = read_file("/sys/kernel/mm/transparent_hugepage/enabled");
-    EXPECT_TRUE(std::regex_match(text, std::regex("\\[?always\\]? \\[?madvise\\]? \\[?never\\]?\n")))
+    EXPECT_TRUE(
+        std::regex_match(text, std::regex("\\[?always\\]? \\[?madvise\\]? \\[?never\\]?\n")))
         << text;
     EXPECT_EQ(std::count(text.begin(), text.end(), '['), 1);
     EXPECT_EQ(read_file("/sys/kernel/mm/transparent_hugepage/hpage_pmd_size"), "2097152\n");

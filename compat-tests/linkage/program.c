@@ -21,11 +21,21 @@ static __thread char thread_zeroes[5000];
 static int constructed;
 static sigjmp_buf after_fault;
 
-__attribute__((constructor)) static void construct(void) { constructed = 1; }
-__attribute__((destructor)) static void destruct(void) { puts("destructor"); }
-static void at_exit(void) { puts("atexit"); }
-static void on_fault(int signo) { siglongjmp(after_fault, signo); }
-static int by_number(const void* a, const void* b) { return *(const int*)a - *(const int*)b; }
+__attribute__((constructor)) static void construct(void) {
+    constructed = 1;
+}
+__attribute__((destructor)) static void destruct(void) {
+    puts("destructor");
+}
+static void at_exit(void) {
+    puts("atexit");
+}
+static void on_fault(int signo) {
+    siglongjmp(after_fault, signo);
+}
+static int by_number(const void* a, const void* b) {
+    return *(const int*)a - *(const int*)b;
+}
 
 int main(int argc, char** argv) {
     printf("argc %d:", argc);

@@ -51,10 +51,24 @@ PhysAddr Function::memory_bar(unsigned index) const {
     uint8_t offset = 0x10 + 4 * index;
     uint32_t low = read(offset);
     if (low & kPort) return 0;
+    bool is_64_bit = (low & kType) == k64Bit && index < 5;
     PhysAddr address = low & ~0xfu;
-    if ((low & kType) == k64Bit && index < 5) {
-        address |= static_cast<PhysAddr>(read(offset + 4)) << 32;
-    }
+    if (is_64_bit) address |= static_cast<PhysAddr>(read(offset + 4)) << 32;
+    return address ? address : place_memory_bar(offset, is_64_bit);
+}
+
+// Small firmware (qboot) leaves this to the kernel.
+PhysAddr Function::place_memory_bar(uint8_t offset, bool is_64_bit) const {
+    // Above all low memory that QEMU's machines give, below the I/O APIC and firmware.
+    constexpr PhysAddr kHoleStart = 0xe0000000, kHoleEnd = 0xfe000000;
+    static PhysAddr next = kHoleStart;
+    write(offset, 4, 0xffffffff);
+    uint64_t size = uint32_t(~(read(offset) & ~0xfu) + 1);
+    PhysAddr address = (next + size - 1) & ~(size - 1);
+    if (size == 0 || address + size > kHoleEnd) address = 0;
+    write(offset, 4, static_cast<uint32_t>(address));
+    if (is_64_bit) write(offset + 4, 4, 0);
+    if (address) next = address + size;
     return address;
 }
 

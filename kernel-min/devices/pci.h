@@ -21,8 +21,12 @@ struct Function {
 
     // The offset of the next capability `id` behind `previous` (0: the first); 0 if there is none.
     uint8_t find_capability(uint8_t id, uint8_t previous = 0) const;
-    // Where the firmware put a memory BAR; 0 for a port BAR or one that was not placed.
+    // Where a memory BAR lies: where the firmware put it, else in the hole below the I/O APIC. 0 for
+    // a port BAR, or when the hole is full.
     PhysAddr memory_bar(unsigned index) const;
+
+  private:
+    PhysAddr place_memory_bar(uint8_t offset, bool is_64_bit) const;
 };
 
 constexpr uint8_t kCapabilityVendor = 0x09, kCapabilityMsix = 0x11;

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include <CLI/CLI.hpp>
+#include <chrono>
 
 #include "tools/cli/run_options.h"
 #include "tools/support/error.h"
@@ -168,6 +169,34 @@ TEST(Accelerator, KvmNeedsTheDeviceAndTheCpu) {
     facts.cpu_info = made.path() + "/vmx";
     facts.kvm_device = made.path() + "/absent";
     EXPECT_FALSE(kvm_may_work(facts));
+}
+
+// The fake guest in QEMU's place, with a fault of its.
+bool probe_fake_guest(const char* fault, Machine machine, const std::string& cache) {
+    setenv("CORACLE_QEMU", FAKE_GUEST, 1);
+    setenv("FAKE_GUEST_FAULT", fault, 1);
+    VmSettings settings;
+    settings.kernel = FAKE_GUEST;
+    settings.machine = machine;
+    bool boots = kvm_boots(settings, cache);
+    unsetenv("CORACLE_QEMU");
+    unsetenv("FAKE_GUEST_FAULT");
+    return boots;
+}
+
+TEST(KvmProbe, KeepsItsAnswerForTheSameCircumstances) {
+    TemporaryFolder made;
+    EXPECT_TRUE(probe_fake_guest("", Machine::kMicrovm, made.path()));
+    EXPECT_TRUE(probe_fake_guest("exit-early", Machine::kMicrovm, made.path()));
+    EXPECT_FALSE(probe_fake_guest("exit-early", Machine::kQ35, made.path()));
+    EXPECT_FALSE(probe_fake_guest("", Machine::kQ35, made.path()));
+}
+
+TEST(KvmProbe, GivesUpOnAMachineThatHangs) {
+    TemporaryFolder made;
+    auto start = std::chrono::steady_clock::now();
+    EXPECT_FALSE(probe_fake_guest("silent", Machine::kMicrovm, made.path()));
+    EXPECT_LT(std::chrono::steady_clock::now() - start, std::chrono::seconds(10));
 }
 
 RunOptions parse(std::vector<std::string> words) {
