@@ -2,6 +2,10 @@
 #include <sys/eventfd.h>
 #include <sys/uio.h>
 
+#include <atomic>
+#include <thread>
+#include <vector>
+
 #include "events_support.h"
 
 namespace {
@@ -118,6 +122,40 @@ TEST(EventFd, SignalsInterrupt) {
     AfterDelay later(10 * kMs, [] {});
     uint64_t value;
     EXPECT_ERRNO(read(fd, &value, 8), EINTR);
+    close(fd);
+}
+
+TEST(EventFdThreads, EveryReaderOfASemaphoreGetsOne) {
+    constexpr int kReaders = 8, kEach = 50;
+    int fd = eventfd(0, EFD_SEMAPHORE);
+    std::vector<std::thread> readers;
+    std::atomic<int> taken{0};
+    for (int i = 0; i < kReaders; i++) {
+        readers.emplace_back([&] {
+            for (int j = 0; j < kEach; j++) {
+                EXPECT_EQ(take(fd), 1u);
+                taken++;
+            }
+        });
+    }
+    for (int i = 0; i < kReaders * kEach / 4; i++) {
+        EXPECT_EQ(put(fd, 4), 8);
+        if (i % 10 == 0) sched_yield();
+    }
+    for (std::thread& reader : readers) reader.join();
+    EXPECT_EQ(taken, kReaders * kEach);
+    EXPECT_EQ(poll_now(fd), POLLOUT);
+    close(fd);
+}
+
+TEST(EventFdThreads, WritersWaitForReaders) {
+    constexpr int kCount = 100;
+    int fd = eventfd(0, 0);
+    std::thread writer([&] {
+        for (int i = 0; i < kCount; i++) EXPECT_EQ(put(fd, kMost), 8);
+    });
+    for (int i = 0; i < kCount; i++) EXPECT_EQ(take(fd), kMost);
+    writer.join();
     close(fd);
 }
 

@@ -2,6 +2,8 @@
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 
+#include <thread>
+
 #include "events_support.h"
 
 namespace {
@@ -152,6 +154,29 @@ TEST_F(SignalFd, SignalsThatAreNotBlockedGoToTheirHandler) {
     EXPECT_EQ(handled, 1);
     EXPECT_EQ(poll_now(fd_), 0);
     sigaction(SIGUSR1, &old, nullptr);
+}
+
+TEST_F(SignalFd, AnotherThreadReadsTheProcesssSignals) {
+    fcntl(fd_, F_SETFL, 0);
+    signalfd_siginfo info = {};
+    std::thread reader([&] { info = take(); });
+    usleep(10000);
+    ASSERT_OK(kill(getpid(), SIGUSR2));
+    reader.join();
+    EXPECT_EQ(info.ssi_signo, static_cast<uint32_t>(SIGUSR2));
+    EXPECT_EQ(info.ssi_code, SI_USER);
+}
+
+TEST_F(SignalFd, AThreadsOwnSignalsAreForItAlone) {
+    ASSERT_OK(pthread_kill(pthread_self(), SIGUSR1));
+    std::thread other([&] {
+        signalfd_siginfo info;
+        EXPECT_ERRNO(read(fd_, &info, sizeof(info)), EAGAIN);
+        EXPECT_EQ(poll_now(fd_), 0);
+    });
+    other.join();
+    EXPECT_EQ(poll_now(fd_), POLLIN);
+    EXPECT_EQ(take().ssi_signo, static_cast<uint32_t>(SIGUSR1));
 }
 
 TEST_F(SignalFd, Errors) {

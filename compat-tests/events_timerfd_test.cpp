@@ -3,7 +3,10 @@
 #include <sys/timerfd.h>
 #include <sys/utsname.h>
 
+#include <atomic>
 #include <fstream>
+#include <thread>
+#include <vector>
 
 #include "events_support.h"
 
@@ -223,6 +226,23 @@ TEST_F(TimerFdSteps, AbsoluteTimesFollow) {
     step(-70000 * kMs);
     close(absolute);
     close(relative);
+}
+
+TEST(TimerFdThreads, EachExpirationIsReadOnce) {
+    int fd = timerfd_create(CLOCK_MONOTONIC, 0);
+    int64_t begin = now_ns();
+    ASSERT_OK(start(fd, 2 * kMs, 2 * kMs));
+    std::atomic<uint64_t> sum{0};
+    std::vector<std::thread> readers;
+    for (int i = 0; i < 3; i++) {
+        readers.emplace_back([&] {
+            for (int j = 0; j < 5; j++) sum += ticks(fd);
+        });
+    }
+    for (std::thread& reader : readers) reader.join();
+    EXPECT_GE(sum, 15u);
+    EXPECT_LE(sum, static_cast<uint64_t>((now_ns() - begin) / (2 * kMs)));
+    close(fd);
 }
 
 TEST(TimerFdInfo, ShowsItsSetting) {
