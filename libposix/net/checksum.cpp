@@ -16,12 +16,14 @@ uint64_t add_carry(uint64_t sum, uint64_t value) {
 uint64_t checksum_add(const void* bytes, size_t size, uint64_t sum) {
     const auto* at = static_cast<const uint8_t*>(bytes);
     // Carries of 64-bit words fold to the same sum as those of 16-bit ones (RFC 1071, 2(C)).
+    struct __attribute__((packed, may_alias)) Word {
+        uint64_t value;
+    };
     while (size >= 32) {
-        uint64_t words[4];
-        memcpy(words, at, 32);
+        const auto* words = reinterpret_cast<const Word*>(at);
         asm("addq %1, %0\n\tadcq %2, %0\n\tadcq %3, %0\n\tadcq %4, %0\n\tadcq $0, %0"
             : "+r"(sum)
-            : "rm"(words[0]), "rm"(words[1]), "rm"(words[2]), "rm"(words[3])
+            : "m"(words[0]), "m"(words[1]), "m"(words[2]), "m"(words[3])
             : "cc");
         at += 32;
         size -= 32;
@@ -33,8 +35,21 @@ uint64_t checksum_add(const void* bytes, size_t size, uint64_t sum) {
         at += 8;
         size -= 8;
     }
+    // The rest, in at most three pieces; words of fewer bytes are as they lie in memory.
     uint64_t rest = 0;
-    if (size > 0) memcpy(&rest, at, size);
+    if (size & 4) {
+        uint32_t piece;
+        memcpy(&piece, at, 4);
+        rest = piece;
+        at += 4;
+    }
+    if (size & 2) {
+        uint16_t piece;
+        memcpy(&piece, at, 2);
+        rest += piece;
+        at += 2;
+    }
+    if (size & 1) rest += *at;
     return add_carry(sum, rest);
 }
 

@@ -11,7 +11,7 @@ constexpr uint32_t kSmallestPayload = 48;  // Linux's TCP_MIN_MSS less all optio
 }
 
 Connection::Connection(Stack& owner, const FlowKey& flow, const ConnectionOptions& chosen)
-    : Flow(FlowKind::kConnection), stack(owner), options(chosen) {
+    : Flow(FlowKind::kConnection), stack(owner), clock(owner.now_ns), options(chosen) {
     key = flow;
     hash = stack.hash(flow);
     receive_limit =
@@ -25,10 +25,6 @@ Connection::Connection(Stack& owner, const FlowKey& flow, const ConnectionOption
 
 Connection::~Connection() {
     ASSERT(!in_table && !ListHook::is_linked());
-}
-
-uint64_t Connection::now() const {
-    return stack.now_ns;
 }
 
 void Connection::set_state(State to) {

@@ -191,6 +191,7 @@ class Connection final : public Flow, public RefCounted<Connection>, public List
     void timer_fired();
 
     Stack& stack;
+    const uint64_t& clock;  // the stack's
     ConnectionOptions options;
     PathCache path_cache;
     RefPtr<Connection> self;       // held while in the table
@@ -346,7 +347,7 @@ class Connection final : public Flow, public RefCounted<Connection>, public List
     uint64_t rate_round_ns = 0;
     uint32_t rate_round_delivered = 0;
 
-    uint64_t now() const;
+    uint64_t now() const { return clock; }
     uint32_t timestamp_now() const {
         return static_cast<uint32_t>(now() / kMillisecond) + timestamp_offset;
     }
