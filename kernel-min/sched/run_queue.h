@@ -18,7 +18,7 @@ class RunQueue {
     // A thread that slept comes back with at most `credit` ticks of virtual run time to catch up.
     void add_woken(Thread& thread, uint64_t credit) {
         if (thread.key.rank == kFairRank) {
-            const uint64_t earliest = floor_ > credit ? floor_ - credit : 0;
+            const uint64_t earliest = floor_ - credit;
             if (thread.key.order < earliest) thread.key.order = earliest;
         } else {
             thread.key.order = next_arrival_++;
@@ -77,7 +77,7 @@ class RunQueue {
                                boost::intrusive::constant_time_size<false>>
         ready_;
     size_t size_ = 0;
-    uint64_t floor_ = 0;
+    uint64_t floor_ = kFirstVirtualTime;
     uint64_t next_arrival_ = uint64_t{1} << 63, first_arrival_ = uint64_t{1} << 63;
 };
 

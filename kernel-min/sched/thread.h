@@ -20,10 +20,14 @@ enum class RunState : uint8_t { kRunning, kReady, kSleeping, kExited };
 
 constexpr uint32_t kFairRank = 100;  // SCHED_FIFO and SCHED_RR priority p: rank 99 - p
 
+// Where virtual run time starts: a thread that moves to another CPU may come to lie before it.
+constexpr uint64_t kFirstVirtualTime = uint64_t{1} << 62;
+
 // Where a thread stands among those that are ready (sched/run_queue.h).
 struct RunKey {
     uint32_t rank = kFairRank;  // lower runs first, always
-    uint64_t order = 0;  // within a rank: virtual run time in TSC ticks, or order of arrival
+    // Within a rank: virtual run time in TSC ticks, or order of arrival.
+    uint64_t order = kFirstVirtualTime;
     bool operator<(const RunKey& other) const {
         return rank != other.rank ? rank < other.rank : order < other.order;
     }
