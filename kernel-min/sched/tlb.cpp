@@ -22,17 +22,13 @@ void await(const Cpu& cpu) {
     }
 }
 
-}  // namespace
-
-void use_page_table(uint64_t root) {
-    current_thread()->page_table = root;
-    current_cpu()->page_table = root;
-    core::load_page_table(root);
+uint64_t address_to_flush(uint64_t start, uint64_t end) {
+    return end - start <= kPageSize ? start : kFlushAll;
 }
 
-void flush_tlb(uint64_t root, uint64_t start, uint64_t end) {
-    Cpu* self = current_cpu();
-    const uint64_t address = end - start <= kPageSize ? start : kFlushAll;
+// Bit n: CPU n was asked, and flushes now.
+uint64_t ask_others(uint64_t root, uint64_t address) {
+    const Cpu* self = current_cpu();
     uint64_t asked = 0;
     for (unsigned i = 0; i < cpu_count && cpu_count > 1; i++) {
         Cpu& cpu = *cpus[i];
@@ -44,6 +40,25 @@ void flush_tlb(uint64_t root, uint64_t start, uint64_t end) {
             asked |= uint64_t{1} << i;
         }
     }
+    return asked;
+}
+
+void await_all(uint64_t asked) {
+    for (; asked; asked &= asked - 1) await(*cpus[__builtin_ctzl(asked)]);
+}
+
+}  // namespace
+
+void use_page_table(uint64_t root) {
+    current_thread()->page_table = root;
+    current_cpu()->page_table = root;
+    core::load_page_table(root);
+}
+
+void flush_tlb(uint64_t root, uint64_t start, uint64_t end) {
+    const Cpu* self = current_cpu();
+    const uint64_t address = address_to_flush(start, end);
+    const uint64_t asked = ask_others(root, address);
     // A gate costs more than the misses of a whole TLB, so never two of them. Entries of the
     // application's half are not global.
     if (self->page_table == root) {
@@ -53,7 +68,11 @@ void flush_tlb(uint64_t root, uint64_t start, uint64_t end) {
             core::load_page_table(root);
         }
     }
-    for (; asked; asked &= asked - 1) await(*cpus[__builtin_ctzl(asked)]);
+    await_all(asked);
+}
+
+void flush_other_tlbs(uint64_t root, uint64_t start, uint64_t end) {
+    await_all(ask_others(root, address_to_flush(start, end)));
 }
 
 }  // namespace coracle

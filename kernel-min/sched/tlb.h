@@ -12,4 +12,7 @@ void use_page_table(uint64_t root);
 // the page table. Done on return, but for CPUs that idle: they do it before they go on.
 void flush_tlb(uint64_t root, uint64_t start, uint64_t end);
 
+// The same for every CPU but this one, whose page fault has dropped the translation already.
+void flush_other_tlbs(uint64_t root, uint64_t start, uint64_t end);
+
 }  // namespace coracle

@@ -174,6 +174,7 @@ class AddressSpace : public RefCounted<AddressSpace>,
     bool try_huge_page(Region& region, uint64_t page, bool write);
     FaultOutcome fault_object(Region& region, uint64_t page, bool write);
     FaultOutcome fault_protected(Region& region, uint64_t page, uint64_t* entry, bool is_huge);
+    void replace(uint64_t page, uint64_t* entry, uint64_t value);
     FaultOutcome copy_page(Region& region, uint64_t page, uint64_t* entry, bool is_huge);
     void map_ahead(Region& region, uint64_t page, uint64_t* entry);
     void map_around(Region& region, uint64_t page, uint64_t* entry);

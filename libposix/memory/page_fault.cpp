@@ -1,6 +1,7 @@
 // How a page comes to be there: zeros, the object's page, or a copy.
 #include <cstring>
 
+#include "kernel-min/sched/tlb.h"
 #include "libposix/memory/address_space.h"
 
 namespace coracle {
@@ -182,16 +183,23 @@ void AddressSpace::map_around(Region& region, uint64_t page, uint64_t* entry) {
     }
 }
 
+// The page fault itself has dropped the page's TLB entry here (Intel SDM 3A, 4.10.4.1), and the
+// old frame holds the same bytes until the write; but other CPUs must see the write, and nobody may
+// read the old frame once it is given back.
+void AddressSpace::replace(uint64_t page, uint64_t* entry, uint64_t value) {
+    *entry = value;
+    flush_other_tlbs(table_.root(), page, page + kPageSize);
+}
+
 // A write to a page that is mapped without the right to write: copy-on-write, or the first write
-// through a shared mapping. The page fault itself has dropped the page's TLB entry (Intel SDM 3A,
-// 4.10.4.1), and the old frame holds the same bytes until the write, so nothing is flushed.
+// through a shared mapping.
 FaultOutcome AddressSpace::fault_protected(Region& region, uint64_t page, uint64_t* entry,
                                            bool is_huge) {
     PhysAddr old = pte::address(*entry);
     if (region.shared) {
         auto frame = region.object->page(region.object_index(page), true);
         if (!frame) return outcome_of(frame.error());
-        *entry = frame.value() | protection_flags(region, true);
+        replace(page, entry, frame.value() | protection_flags(region, true));
         put_frame(old);
         return FaultOutcome::kResolved;
     }
@@ -207,7 +215,7 @@ FaultOutcome AddressSpace::copy_page(Region& region, uint64_t page, uint64_t* en
         auto frames = allocate_frames(kHugePageOrder);
         if (frames) {
             clear_huge_page(frames.value());
-            *entry = frames.value() | protection_flags(region, true) | pte::kHuge;
+            replace(page, entry, frames.value() | protection_flags(region, true) | pte::kHuge);
             put_frames(huge_zero_page, kHugePageOrder);
             return FaultOutcome::kResolved;
         }
@@ -225,7 +233,7 @@ FaultOutcome AddressSpace::copy_page(Region& region, uint64_t page, uint64_t* en
     } else {
         memcpy(phys_to_virt(copy.value()), phys_to_virt(old), kPageSize);
     }
-    *entry = copy.value() | protection_flags(region, true);
+    replace(page, entry, copy.value() | protection_flags(region, true));
     put_frame(old);
     return FaultOutcome::kResolved;
 }

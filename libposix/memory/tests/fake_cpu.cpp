@@ -23,6 +23,8 @@ void flush_tlb(uint64_t, uint64_t start, uint64_t end) {
     }
 }
 
+void flush_other_tlbs(uint64_t, uint64_t, uint64_t) {}
+
 // There is no kernel half to share.
 Result<PhysAddr> create_page_table_root() {
     return allocate_zeroed_frame();
