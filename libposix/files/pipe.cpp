@@ -97,8 +97,32 @@ Result<void> Pipe::wait_for_room(bool nonblocking) {
     }
 }
 
+// The usual case of read(): all that there is, in one page.
+Result<size_t> Pipe::read_only_page(IoBuffer& to) {
+    SleepLockGuard guard(lock);
+    const Buffer& buffer = at(0);
+    const size_t size = buffer.length;
+    const size_t moved = to.copy_out(buffer.data(), size);
+    if (moved < size) [[unlikely]] {
+        if (moved == 0) return Error(EFAULT);
+        consume(moved);
+        return moved;
+    }
+    drop_first();
+    if (page_limit_ == 1) wake_writers();  // it was full
+    return moved;
+}
+
 Result<size_t> Pipe::read(IoBuffer& to, bool nonblocking) {
     if (to.is_empty()) return size_t{0};
+    if (count_ == 0 && writers != 0 && !nonblocking) {
+        TRY(wait_until(changed, Deadline::never(), [&] { return count_ != 0 || writers == 0; }));
+    }
+    const bool is_simple = count_ == 1 && at(0).length <= to.size() && !lock.is_held();
+    return is_simple ? read_only_page(to) : read_any(to, nonblocking);
+}
+
+Result<size_t> Pipe::read_any(IoBuffer& to, bool nonblocking) {
     SleepLockGuard guard(lock);
     if (count_ == 0) TRY(wait_for_data(nonblocking));
     const bool was_full = is_full();

@@ -66,6 +66,8 @@ class Pipe : public RefCounted<Pipe> {
     // Whether `size` more bytes, a page at most, can be taken in one piece.
     bool has_room(size_t size, bool packet) const;
     bool can_append(size_t size, bool packet) const;
+    Result<size_t> read_only_page(IoBuffer& to);
+    Result<size_t> read_any(IoBuffer& to, bool nonblocking);
     Result<size_t> write_to_empty(IoBuffer& from, bool packet);
     Result<size_t> write_all(IoBuffer& from, bool nonblocking, bool packet);
     Result<size_t> write_some(IoBuffer& from, bool packet);

@@ -32,16 +32,17 @@ class PipeFile final : public File {
     }
 
     Result<size_t> read(IoBuffer& to, uint64_t&) override {
-        Result<size_t> done = pipe_->read(to, is_nonblocking() || (to.flags & RWF_NOWAIT));
-        if (is_named_ && done.ok() && *done != 0) touch_access_time(*this);
+        const bool nonblocking = is_nonblocking() || (to.flags & RWF_NOWAIT);
+        if (!is_named_) return pipe_->read(to, nonblocking);
+        const size_t done = TRY(pipe_->read(to, nonblocking));
+        if (done != 0) touch_access_time(*this);
         return done;
     }
     Result<size_t> write(IoBuffer& from, uint64_t&) override {
-        Result<size_t> done =
-            pipe_->write(from, is_nonblocking() || (from.flags & RWF_NOWAIT), flags & O_DIRECT);
-        if (is_named_ && done.ok() && *done != 0) {
-            inode().modify_time = inode().change_time = current_time();
-        }
+        const bool nonblocking = is_nonblocking() || (from.flags & RWF_NOWAIT);
+        if (!is_named_) return pipe_->write(from, nonblocking, flags & O_DIRECT);
+        const size_t done = TRY(pipe_->write(from, nonblocking, flags & O_DIRECT));
+        if (done != 0) inode().modify_time = inode().change_time = current_time();
         return done;
     }
     Result<long> ioctl(uint32_t command, uint64_t argument) override {
