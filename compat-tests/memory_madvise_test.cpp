@@ -7,12 +7,6 @@
 
 namespace {
 
-bool is_resident(char* page) {
-    unsigned char state = 0;
-    EXPECT_EQ(mincore(page, kPage, &state), 0);
-    return state & 1;
-}
-
 TEST(Madvise, DontneedForgets) {
     Mapping map(4 * kPage);
     memset(map.data(), 1, map.size());

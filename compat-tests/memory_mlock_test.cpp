@@ -5,12 +5,6 @@
 
 namespace {
 
-bool is_resident(char* page) {
-    unsigned char state = 0;
-    EXPECT_EQ(mincore(page, kPage, &state), 0);
-    return state & 1;
-}
-
 TEST(Mlock, BringsPagesIn) {
     Mapping map(4 * kPage);
     ASSERT_EQ(mlock(map.page(1) + 5, kPage), 0);

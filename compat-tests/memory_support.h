@@ -17,6 +17,13 @@
 constexpr size_t kPage = 4096;
 constexpr size_t kHugePage = 2 << 20;
 
+// Whether the page is in memory (mincore(2)).
+inline bool is_resident(char* page) {
+    unsigned char state = 0;
+    EXPECT_EQ(mincore(page, kPage, &state), 0);
+    return state & 1;
+}
+
 // mmap(2) until the end of the scope.
 class Mapping {
   public:

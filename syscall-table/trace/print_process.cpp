@@ -9,6 +9,7 @@
 
 #include <algorithm>
 
+#include "syscall-table/trace/fields.h"
 #include "syscall-table/trace/printers.h"
 
 namespace coracle::trace {
@@ -30,18 +31,12 @@ void put_limit(Call& call, uint64_t value) {
 }  // namespace
 
 void print_rlimit(Call& call, const struct rlimit& limit) {
-    call.line.put("{rlim_cur=");
-    put_limit(call, limit.rlim_cur);
-    call.line.put(", rlim_max=");
-    put_limit(call, limit.rlim_max);
+    put_two(call, "{rlim_cur=", limit.rlim_cur, ", rlim_max=", limit.rlim_max, put_limit);
     call.line.put('}');
 }
 
 void print_rusage(Call& call, const struct rusage& usage) {
-    call.line.put("{ru_utime=");
-    print_timeval(call, usage.ru_utime);
-    call.line.put(", ru_stime=");
-    print_timeval(call, usage.ru_stime);
+    put_two(call, "{ru_utime=", usage.ru_utime, ", ru_stime=", usage.ru_stime, print_timeval);
     call.line.put(", ...}");
 }
 

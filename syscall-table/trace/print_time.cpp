@@ -6,6 +6,7 @@
 #include <utime.h>
 
 #include "kernel-min/lib/result.h"
+#include "syscall-table/trace/fields.h"
 #include "syscall-table/trace/printers.h"
 
 namespace coracle::trace {
@@ -131,18 +132,14 @@ void print_timezone(Call& call, const struct timezone& zone) {
 }
 
 void print_itimerspec(Call& call, const struct itimerspec& timer) {
-    call.line.put("{it_interval=");
-    print_timespec(call, timer.it_interval);
-    call.line.put(", it_value=");
-    print_timespec(call, timer.it_value);
+    put_two(call, "{it_interval=", timer.it_interval, ", it_value=", timer.it_value,
+            print_timespec);
     call.line.put('}');
 }
 
 void print_itimerval(Call& call, const struct itimerval& timer) {
-    call.line.put("{it_interval=");
-    print_timeval(call, timer.it_interval);
-    call.line.put(", it_value=");
-    print_timeval(call, timer.it_value);
+    put_two(call, "{it_interval=", timer.it_interval, ", it_value=", timer.it_value,
+            print_timeval);
     call.line.put('}');
 }
 
