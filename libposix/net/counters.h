@@ -29,7 +29,7 @@ struct Counters {
     UdpCounters udp4, udp6;
     uint64_t gro_merged;  // segments that joined the one before them
 };
-inline constinit Counters counters;
+inline constinit Counters counters = {};
 
 inline IpCounters& ip_counters(bool is_v4) {
     return is_v4 ? counters.ip4 : counters.ip6;

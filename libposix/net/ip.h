@@ -26,17 +26,18 @@ namespace coracle::net {
 
 struct IpOutput {
     IpAddress source{};  // any: the route's, unless source_is_chosen
-    IpAddress destination;
+    IpAddress destination{};
     uint8_t protocol = 0;
     uint8_t hop_limit = 0;      // 0: 64, or the router's
     uint8_t traffic_class = 0;  // TOS: DSCP and ECN
     bool dont_fragment = true;  // IPv4's DF. Larger than the path's MTU: EMSGSIZE, else fragments
     uint32_t flow_label = 0;    // IPv6
     uint32_t interface_index = 0;
-    bool loops_multicast = true;            // members on this machine get a copy
-    bool source_is_chosen = false;          // the unspecified address is meant
-    bool has_router_alert = false;          // IPv6: a hop-by-hop option (RFC 2711)
-    const Route* route = nullptr;           // if the sender has it
+    bool loops_multicast = true;    // members on this machine get a copy
+    bool stays_on_node = false;     // to a group: for members on this machine alone (a TTL of 0)
+    bool source_is_chosen = false;  // the unspecified address is meant
+    bool has_router_alert = false;  // IPv6: a hop-by-hop option (RFC 2711)
+    const Route* route = nullptr;   // if the sender has it
     const uint8_t* ipv4_options = nullptr;  // padded to 4 bytes; copied
     uint8_t ipv4_options_length = 0;
 };

@@ -5,8 +5,6 @@
 // an interrupt, when the CPU would idle, and at the end of a NetworkScope.
 #pragma once
 
-#include <cstddef>
-
 #include "kernel-min/devices/boot_config.h"
 
 namespace coracle::net {
@@ -44,7 +42,7 @@ class NetworkScope {
 // Takes what the devices have, without waiting for their interrupts.
 void poll_network();
 
-// Counters for --stats, one line each.
-void report_network_statistics(void (*print)(const char* text, size_t length));
+// Sends the counters that are not 0 to the host, as lines of the VM's own (--stats).
+void report_network_statistics();
 
 }  // namespace coracle::net

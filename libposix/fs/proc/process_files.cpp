@@ -7,6 +7,7 @@
 #include "libposix/fs/sys/cpu_directory.h"
 #include "libposix/process/process.h"
 #include "libposix/time/clock.h"
+#include "libposix/net/proc_net.h"
 #include "libposix/time/cpu_time.h"
 
 namespace coracle {
@@ -269,7 +270,7 @@ Result<void> list_tasks(const PseudoInode& directory, uint64_t position,
     return {};
 }
 
-constexpr PseudoEntry kProcessFiles[] = {
+const PseudoEntry kProcessFiles[] = {
     PseudoEntry::dynamic("task", lookup_task, list_tasks),
     PseudoEntry::dynamic("fd", lookup_descriptor, list_descriptors, 0500),
     PseudoEntry::dynamic("fdinfo", lookup_descriptor_info, list_descriptors),
@@ -286,6 +287,7 @@ constexpr PseudoEntry kProcessFiles[] = {
     PseudoEntry::file("maps", show_maps),
     PseudoEntry::file("mountinfo", show_mountinfo),
     PseudoEntry::file("mounts", show_mounts),
+    net::kProcNetDirectory,
     PseudoEntry::file("oom_adj", show_number<0>),
     PseudoEntry::file("oom_score", show_number<0>),
     PseudoEntry::file("oom_score_adj", show_number<0>),

@@ -137,6 +137,7 @@ Result<LinkTarget> link_thread_self(const PseudoContext&) {
     return make_link_target(text.text());
 }
 Result<LinkTarget> link_mounts(const PseudoContext&) { return make_link_target("self/mounts"); }
+Result<LinkTarget> link_net(const PseudoContext&) { return make_link_target("self/net"); }
 
 template <void (*show)(TextBuffer&)>
 Result<void> show_table(TextBuffer& to, const PseudoContext&) {
@@ -159,6 +160,7 @@ constexpr PseudoEntry kRootFiles[] = {
     PseudoEntry::file("loadavg", show_loadavg),
     PseudoEntry::file("meminfo", show_meminfo),
     PseudoEntry::symlink("mounts", link_mounts),
+    PseudoEntry::symlink("net", link_net),
     PseudoEntry::symlink("self", link_self),
     PseudoEntry::file("stat", show_stat),
     PseudoEntry::file("swaps", show_swaps),

@@ -102,11 +102,12 @@ void TextBuffer::print_list(const char* format, va_list arguments) {
             } else {
                 value = how.longs ? va_arg(arguments, uint64_t) : va_arg(arguments, unsigned);
             }
-            unsigned base = kind == 'x' ? 16 : kind == 'o' ? 8 : 10;
+            unsigned base = kind == 'x' || kind == 'X' ? 16 : kind == 'o' ? 8 : 10;
+            const char* alphabet = kind == 'X' ? "0123456789ABCDEF" : "0123456789abcdef";
             char* end = digits + sizeof(digits);
             char* start = end;
             do {
-                *--start = "0123456789abcdef"[value % base];
+                *--start = alphabet[value % base];
                 value /= base;
             } while (value != 0);
             text = {start, static_cast<size_t>(end - start)};

@@ -3,6 +3,8 @@
 #include <netinet/in.h>
 
 #include "libposix/net/inet/tcp_host.h"
+#include "libposix/net/interface_ioctl.h"
+#include "libposix/net/netlink/netlink_socket.h"
 #include "libposix/net/network.h"
 #include "libposix/net/raw/raw_socket.h"
 #include "libposix/net/udp/udp_socket.h"
@@ -46,6 +48,8 @@ void register_inet_families() {
     register_tcp();
     register_udp();
     register_raw_sockets();
+    register_netlink();
+    set_interface_ioctl(interface_ioctl);
     register_socket_family({.family = AF_INET, .create = create});
     register_socket_family({.family = AF_INET6, .create = create});
 }

@@ -270,6 +270,7 @@ void InetOptions::apply(IpOutput& to, const Socket& socket) const {
         to.hop_limit = static_cast<uint8_t>(hops < 0 ? 0 : hops);
         to.dont_fragment = mtu_discover == IP_PMTUDISC_DO || mtu_discover == IP_PMTUDISC_PROBE;
         to.loops_multicast = multicast_loop;
+        to.stays_on_node = is_group && hops == 0;
     } else {
         to.traffic_class = static_cast<uint8_t>(std::max(traffic_class, 0));
         int hops = is_group ? v6_multicast_hops : v6_hops;
@@ -277,6 +278,7 @@ void InetOptions::apply(IpOutput& to, const Socket& socket) const {
         to.dont_fragment = v6_dont_fragment || v6_mtu_discover == IPV6_PMTUDISC_DO ||
                            v6_mtu_discover == IPV6_PMTUDISC_PROBE;
         to.loops_multicast = v6_multicast_loop;
+        to.stays_on_node = is_group && hops == 0;
     }
     if (to.interface_index == 0) {
         to.interface_index = static_cast<uint32_t>(socket.options.bound_device);

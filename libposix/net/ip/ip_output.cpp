@@ -45,7 +45,7 @@ void send_packet(BufferPtr packet, const IpOutput& how, const Route& route) {
             }
         }
         // RFC 1122, 3.3.7; RFC 4291, 2.7: hops of 0 and node-local groups stay here.
-        if (is_group && (how.hop_limit == 0 ||
+        if (is_group && (how.stays_on_node ||
                          (how.destination.is_v6() && (how.destination.v6_bytes()[1] & 15) <= 1))) {
             return;
         }

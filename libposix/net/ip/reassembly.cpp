@@ -168,7 +168,7 @@ BufferPtr reassemble(BufferPtr packet, IpInput& how, const FragmentInfo& fragmen
     FragmentPlace place{fragment.offset, fragment.offset + length};
     // All but the last carry a multiple of 8 bytes, and the whole fits an IP packet.
     if (length == 0 || (fragment.has_more && length % 8 != 0) ||
-        place.end + how.header_length > kMaxIpPacket) {
+        place.end + (how.source.is_v4() ? how.header_length : 0) > kMaxIpPacket) {
         counted.reassembly_failed++;
         return nullptr;
     }

@@ -90,6 +90,7 @@ class StackTest : public testing::Test {
     Bytes take_sent(uint16_t* type = nullptr, MacAddress* to = nullptr);
     // Makes the peer's link address known.
     void introduce_peer();
+    IpAddress broadcast_address() const { return IpAddress::v4(10, 0, 2, 255); }
     Result<void> send(const IpAddress& to, const Bytes& payload, IpOutput how = {});
 
     struct Received {
