@@ -28,6 +28,22 @@ QuietEthernet& start_stack() {
     return eth;
 }
 
+// Chance does not find link addresses and checksums, so that nothing would get past them.
+void make_acceptable(Buffer& frame) {
+    frame.info.checksum = ChecksumState::kVerified;
+    if (frame.length() < kEthernetHeaderSize) return;
+    uint8_t* bytes = frame.data();
+    if (!(bytes[0] & 1)) memcpy(bytes, kOurMac.bytes, sizeof(kOurMac.bytes));
+    uint8_t* header = bytes + kEthernetHeaderSize;
+    size_t left = frame.length() - kEthernetHeaderSize;
+    if (left < ipv4::kHeaderSize || read_be16(bytes + 12) != 0x0800) return;
+    size_t size = header[0] % 16 * size_t{4};
+    if (size < ipv4::kHeaderSize || size > left) return;
+    memset(header + ipv4::kChecksum, 0, 2);
+    uint16_t sum = checksum_of(header, size);
+    memcpy(header + ipv4::kChecksum, &sum, 2);
+}
+
 }  // namespace
 }  // namespace coracle::net
 
@@ -44,6 +60,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
             BufferPtr frame = Buffer::allocate(kFrameBufferCapacity);
             length = std::min(length, kFrameBufferCapacity);
             if (length) memcpy(frame->append(length), data, length);
+            make_acceptable(*frame);
             offload.receive(std::move(frame));
             offload.flush();
         }
