@@ -179,7 +179,7 @@ void return_from_signal(TrapFrame& frame) {
     const bool is_good = leave_signal_handler(frame, &blocked);
     set_blocked_signals(blocked);
     frame.vector = kTrapInterrupt;  // its rax is a register's value, not a call's result
-    current_cpu()->pending |= kPendingSignal;  // for deliver_signals() to look at the new rip
+    check_instruction_pointer(frame);
     if (!is_good) force_signal(kSigSegv);
 }
 

@@ -17,13 +17,13 @@ uint64_t place_count;
 
 }  // namespace
 
-QueuedSignal::QueuedSignal() { place_count++; }
+QueuedSignal::QueuedSignal(const SignalInfo& info_in) : info(info_in) { place_count++; }
 QueuedSignal::~QueuedSignal() { place_count--; }
 uint64_t queued_signal_count() { return place_count; }
 
 Result<void> TimerSignal::reserve(uint64_t queue_limit) {
     if (place_count >= queue_limit) return Error(EAGAIN);
-    place_ = new (std::nothrow) QueuedSignal;
+    place_ = new (std::nothrow) QueuedSignal(SignalInfo{});
     if (!place_) return Error(EAGAIN);
     place_->owner = this;
     return {};
@@ -43,9 +43,8 @@ PendingSignals::AddOutcome PendingSignals::add(const SignalInfo& info, uint64_t 
     }
     const bool is_unlimited = is_standard(info.signo) && info.code >= 0;
     QueuedSignal* place = nullptr;
-    if (is_unlimited || place_count < queue_limit) place = new (std::nothrow) QueuedSignal;
+    if (is_unlimited || place_count < queue_limit) place = new (std::nothrow) QueuedSignal(info);
     if (place) {
-        place->info = info;
         queue_.push_back(*place);
     } else if (!is_standard(info.signo) && info.code != kSiUser) {
         return AddOutcome::kQueueFull;

@@ -15,7 +15,7 @@ class TimerSignal;
 // A place in a queue. Counted for RLIMIT_SIGPENDING from its making to its end, for all users
 // together: the guest is one program's.
 struct QueuedSignal : boost::intrusive::list_base_hook<> {
-    QueuedSignal();
+    explicit QueuedSignal(const SignalInfo& info_in);
     ~QueuedSignal();
     SignalInfo info;
     TimerSignal* owner = nullptr;  // whose it is; else the queue deletes it

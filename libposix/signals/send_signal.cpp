@@ -28,10 +28,14 @@ Thread* choose_thread(Process& process, Thread& first_choice, SignalSet signal) 
 
 // A stop and a continue cancel each other while they wait; a continue ends a stop at once.
 void cancel_opposites(Process& process, int signo) {
-    SignalSet opposites = 0;
-    if (signo == kSigCont) opposites = kStopSignals;
-    if (default_action(signo) == DefaultAction::kStop) opposites = signal_bit(kSigCont);
-    if (!opposites) return;
+    SignalSet opposites;
+    if (signo == kSigCont) {
+        opposites = kStopSignals;
+    } else if (signal_bit(signo) & kStopSignals) {
+        opposites = signal_bit(kSigCont);
+    } else {
+        return;
+    }
     process.pending_signals.remove(opposites);
     for (Thread& thread : process.threads) thread.state->signals.pending.remove(opposites);
     if (signo == kSigCont) continue_process(process);
@@ -181,7 +185,7 @@ void set_blocked_signals(SignalSet blocked) {
     const SignalSet newly_blocked = blocked & ~signals.blocked;
     signals.blocked = blocked;
     if (pending_signals(thread) & ~blocked) note_signal(thread);
-    retarget(thread, newly_blocked);
+    if (newly_blocked & thread.process->pending_signals.set()) retarget(thread, newly_blocked);
 }
 
 void set_awaited_signals(SignalSet awaited) {
