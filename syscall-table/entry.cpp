@@ -7,6 +7,7 @@
 #include "kernel-min/sched/kernel_lock.h"
 #include "kernel-min/sched/scheduler.h"
 #include "libposix/process/process.h"
+#include "libposix/process/restartable_sequence.h"
 #include "libposix/signals/signal_delivery.h"
 #include "syscall-table/rewriter/process_code.h"
 #include "syscall-table/rewriter/site.h"
@@ -52,6 +53,7 @@ void on_leave(TrapFrame* frame) {
     KernelSection section;
     handle_pending_interrupts();
     if (take_pending(kPendingReschedule)) reschedule();
+    if (take_pending(kPendingSequence)) resume_restartable_sequence(*frame);
     if (take_pending(kPendingSignal)) deliver_signals(*frame);
 }
 

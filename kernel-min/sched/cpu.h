@@ -17,6 +17,8 @@ constexpr uint32_t kPendingReschedule = 8;  // somebody more entitled waits for 
 constexpr uint32_t kPendingWake = 16;  // set by the core: another CPU asks to look
 constexpr uint32_t kPendingStackReserve = 32;  // set by the core: a kernel stack grew
 
+constexpr uint32_t kPendingSequence = 64;  // a restartable sequence was interrupted, or moved
+
 constexpr uint64_t kFlushAll = ~uint64_t{0};
 
 struct CpuScheduler;  // sched/scheduler.cpp

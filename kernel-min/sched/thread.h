@@ -47,6 +47,10 @@ struct Thread : ReadyHook, SiblingHook, TidHook {
     // The scheduler's.
     RunState run_state = RunState::kRunning;
     bool signal_noted = false;      // kPendingSignal while it does not run
+    // Whether its restartable sequence must end before it goes on: it was preempted, or runs on
+    // another CPU than at its last look (libposix/process/restartable_sequence.h).
+    bool has_sequence = false, sequence_ended = false;
+    uint32_t sequence_cpu = 0;
     RunKey key;
     uint32_t weight = kNormalWeight;
     bool is_round_robin = false;    // shares the CPU with those of its rank (SCHED_RR)

@@ -26,6 +26,14 @@ bool called_as_c_function(const Thread& thread) {
     return top[-1] != 0 && top[-9] == reinterpret_cast<uint64_t>(call_exit_check);
 }
 
+// Whether the thread is in the kernel without having called it.
+bool is_interrupted(const Thread& thread) {
+    const auto* top = reinterpret_cast<const uint64_t*>(thread.kernel_stack_top);
+    if (top[-1] != 0) return false;
+    const auto* frame = reinterpret_cast<const TrapFrame*>(top - 1) - 1;
+    return frame->vector != kTrapSyscall && frame->vector != kTrapCall;
+}
+
 uint64_t read_fs_base() {
     uint64_t base;
     asm volatile("rdfsbase %0" : "=r"(base));
@@ -48,9 +56,15 @@ void switch_to(Thread& next) {
     Thread& previous = *current_thread();
     Cpu* cpu = current_cpu();
     const uint32_t pending =
-        cpu->pending.fetch_and(~(kPendingSignal | kPendingReschedule), std::memory_order_relaxed);
+        cpu->pending.fetch_and(~(kPendingSignal | kPendingReschedule | kPendingSequence),
+                               std::memory_order_relaxed);
     previous.signal_noted = pending & kPendingSignal;
+    if ((pending & kPendingSequence) || is_interrupted(previous)) previous.sequence_ended = true;
     if (next.signal_noted) cpu->pending.fetch_or(kPendingSignal, std::memory_order_relaxed);
+    if (next.has_sequence && (next.sequence_ended || next.sequence_cpu != cpu->id)) {
+        next.sequence_ended = false;
+        cpu->pending.fetch_or(kPendingSequence, std::memory_order_relaxed);
+    }
 
     // A thread without an area for them has no application side: what the CPU holds is another's.
     const bool left_all = !previous.vector_state.is_allocated() || save_vector_state(previous);

@@ -2,6 +2,7 @@
 #include <linux/sched.h>
 #include <signal.h>
 
+#include <cstring>
 #include <memory>
 
 #include "kernel-min/lib/user_ptr.h"
@@ -82,6 +83,7 @@ Result<long> clone_thread(const CloneRequest& request) {
         return Error(ENOMEM);
     }
     apply_first_scheduling(*thread);
+    memcpy(thread->state->name, thread_name(*current_thread()), sizeof(Process::name));
     process.descriptors->share();
     add_thread(process, *thread);
     const uint32_t tid = thread->tid;

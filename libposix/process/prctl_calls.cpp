@@ -7,7 +7,7 @@
 #include <cstring>
 
 #include "kernel-min/lib/user_ptr.h"
-#include "libposix/process/process.h"
+#include "libposix/process/threads.h"
 #include "syscall-table/handlers.h"
 
 namespace coracle {
@@ -27,17 +27,18 @@ Result<long> write_int(unsigned long address, int value) {
     return 0;
 }
 
-Result<long> set_name(Process& process, unsigned long address) {
-    char name[sizeof(process.name)] = {};
+Result<long> set_name(unsigned long address) {
+    char name[sizeof(Process::name)] = {};
     // Cut after 15 bytes, so a name without an end is no error.
     const long length = copy_string_from_user(name, address, sizeof(name) - 1);
     if (length == -EFAULT) return Error(EFAULT);
-    memcpy(process.name, name, sizeof(name));
+    memcpy(thread_name(*current_thread()), name, sizeof(name));
     return 0;
 }
 
-Result<long> get_name(const Process& process, unsigned long address) {
-    if (!copy_to_user(address, process.name, sizeof(process.name))) return Error(EFAULT);
+Result<long> get_name(unsigned long address) {
+    const auto& name = thread_name(*current_thread());
+    if (!copy_to_user(address, name, sizeof(name))) return Error(EFAULT);
     return 0;
 }
 
@@ -135,9 +136,9 @@ Result<long> sys_prctl(int option, unsigned long arg2, unsigned long arg3, unsig
     Credentials& own = process.credentials;
     switch (option) {
         case PR_SET_NAME:
-            return set_name(process, arg2);
+            return set_name(arg2);
         case PR_GET_NAME:
-            return get_name(process, arg2);
+            return get_name(arg2);
         case PR_SET_PDEATHSIG:
             return set_parent_death_signal(process, arg2);
         case PR_GET_PDEATHSIG:

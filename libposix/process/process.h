@@ -46,7 +46,7 @@ class Process {
     IntervalTimers interval_timers{*this};
     PosixTimers posix_timers{*this};
 
-    char name[16] = {};  // comm: prctl(PR_SET_NAME), /proc/self/comm
+    char name[16] = {};  // comm of the first thread: thread_name()
     ExecutableFile executable;
     char executable_path[4096] = {};
 
@@ -83,6 +83,7 @@ struct ThreadState {
     uint32_t rseq_size = 0, rseq_signature = 0;
     Scheduling scheduling;
     Inheritance inheritance;
+    char name[16] = {};  // of a thread that is not the first: thread_name()
     uint64_t timer_slack_ns = kDefaultTimerSlackNs;
     MemoryPolicy memory_policy;
 };

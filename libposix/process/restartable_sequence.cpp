@@ -4,6 +4,7 @@
 
 #include "kernel-min/lib/user_ptr.h"
 #include "libposix/process/process.h"
+#include "libposix/signals/signal_delivery.h"
 #include "syscall-table/handlers.h"
 
 namespace coracle {
@@ -45,7 +46,14 @@ Result<long> unregister_area(ThreadState& state, uint64_t area, uint32_t size, i
     if (state.rseq_signature != signature) return Error(EPERM);
     TRY(write_cpu(area, 0, kCpuIdUninitialized));
     state.rseq_area = 0;
+    current_thread()->has_sequence = false;
     return 0;
+}
+
+// What the area is about to say. A thread that moves before it does comes back to the way out.
+void note_cpu(Thread& thread) {
+    thread.has_sequence = true;
+    thread.sequence_cpu = current_cpu()->id;
 }
 
 }  // namespace
@@ -59,11 +67,24 @@ Result<long> sys_rseq(unsigned long area, unsigned int size, int flags, unsigned
         return Error(state.rseq_signature != signature ? EPERM : EBUSY);
     }
     if (area % kAreaAlignment != 0 || size != sizeof(RseqArea)) return Error(EINVAL);
-    TRY(write_cpu(area, current_cpu()->id, current_cpu()->id));
+    Thread& thread = *current_thread();
+    note_cpu(thread);
+    TRY(write_cpu(area, thread.sequence_cpu, thread.sequence_cpu));
     state.rseq_area = area;
     state.rseq_size = size;
     state.rseq_signature = signature;
     return 0;
+}
+
+void resume_restartable_sequence(TrapFrame& frame) {
+    Thread& thread = *current_thread();
+    if (!thread.state->rseq_area) return;
+    const bool is_good = abort_restartable_sequence(frame);
+    note_cpu(thread);
+    const uint32_t cpu = thread.sequence_cpu;
+    if (!is_good || !write_cpu(thread.state->rseq_area, cpu, cpu).ok()) {
+        force_signal(kSigSegv);
+    }
 }
 
 bool abort_restartable_sequence(TrapFrame& frame) {

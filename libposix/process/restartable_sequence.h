@@ -10,4 +10,8 @@ namespace coracle {
 // continues at its abort address. False: the area or what it names is bad, which is SIGSEGV.
 bool abort_restartable_sequence(TrapFrame& frame);
 
+// On the way out, after the thread was preempted or has moved to another CPU (kPendingSequence):
+// aborts, and tells the program its CPU. A bad area is SIGSEGV.
+void resume_restartable_sequence(TrapFrame& frame);
+
 }  // namespace coracle

@@ -59,6 +59,10 @@ Result<Thread*> find_own_thread(int tid) {
     return thread;
 }
 
+char (&thread_name(Thread& thread))[16] {
+    return thread.tid == thread.process->pid ? thread.process->name : thread.state->name;
+}
+
 void exit_thread(int status) {
     Thread& thread = *current_thread();
     Process& process = *thread.process;

@@ -19,6 +19,9 @@ Thread* find_thread(uint32_t tid);
 // The same in one process; 0 is the current thread. ESRCH.
 Result<Thread*> find_own_thread(int tid);
 
+// comm: prctl(PR_SET_NAME), /proc/PID/task/TID/comm. The first thread's is the process's.
+char (&thread_name(Thread& thread))[16];
+
 // Ends the current thread as exit(2) does; the last one ends the process.
 [[noreturn]] void exit_thread(int status);
 

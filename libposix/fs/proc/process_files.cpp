@@ -1,11 +1,16 @@
 // /proc/PID: what a process tells of itself.
+#include <dirent.h>
+
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 
+#include "kernel-min/sched/scheduler.h"
 #include "libposix/fs/mount.h"
 #include "libposix/fs/proc/procfs.h"
 #include "libposix/fs/sys/cpu_directory.h"
 #include "libposix/process/process.h"
+#include "libposix/process/threads.h"
 #include "libposix/time/clock.h"
 #include "libposix/net/proc_net.h"
 #include "libposix/time/cpu_time.h"
@@ -41,15 +46,19 @@ Result<void> show_auxv(TextBuffer& to, const PseudoContext& about) {
 }
 
 Result<void> show_comm(TextBuffer& to, const PseudoContext& about) {
-    to.print("%s\n", about.process->name);
+    to.print("%s\n", thread_name(*about.thread));
     return {};
 }
 Result<void> store_comm(std::string_view text, const PseudoContext& about) {
     if (text.ends_with('\n')) text.remove_suffix(1);
-    char (&name)[16] = about.process->name;
+    char (&name)[16] = thread_name(*about.thread);
     memset(name, 0, sizeof(name));
     memcpy(name, text.data(), std::min(text.size(), sizeof(name) - 1));
     return {};
+}
+
+char state_letter(const Thread& thread) {
+    return thread.run_state == RunState::kSleeping ? 'S' : 'R';
 }
 
 struct Sizes {
@@ -77,8 +86,11 @@ Sizes sizes_of(Process& process) {
 Result<void> show_stat(TextBuffer& to, const PseudoContext& about) {
     Process& process = *about.process;
     const AddressSpace& memory = *process.address_space;
-    uint64_t ticks = process_cpu_time_ns(*current_process()) / kTickNs;
-    const ThreadSignals& signals = current_thread()->state->signals;
+    const Thread& thread = *about.thread;
+    const bool is_process = thread.tid == process.pid;
+    const uint64_t ticks =
+        (is_process ? process_cpu_time_ns(process) : tsc_to_ns(run_ticks(thread))) / kTickNs;
+    const ThreadSignals& signals = thread.state->signals;
     SignalSet ignored = 0, caught = 0;
     for (int signo = 1; signo <= kSignalCount; signo++) {
         uint64_t handler = (*process.signal_actions)[signo].handler;
@@ -86,9 +98,11 @@ Result<void> show_stat(TextBuffer& to, const PseudoContext& about) {
         if (handler > kSigIgn) caught |= signal_bit(signo);
     }
     constexpr uint64_t kOldMask = 0x7fffffff;
-    to.print("%u (%s) R %u %u %u 0 -1 4194304 0 0 0 0 ", process.pid, process.name,
-             process.parent_pid, process.process_group, process.session);
-    to.print("%lu 0 0 0 20 0 1 0 %lu ", ticks, process.start_time_ns / kTickNs);
+    to.print("%u (%s) %c %u %u %u 0 -1 4194304 0 0 0 0 ", about.pid, thread_name(*about.thread),
+             state_letter(thread), process.parent_pid, process.process_group, process.session);
+    const int nice = thread.state->scheduling.nice;
+    to.print("%lu 0 0 0 %d %d %lu 0 %lu ", ticks, 20 + nice, nice, process.threads.size(),
+             process.start_time_ns / kTickNs);
     to.print("%lu %lu %lu ", memory.mapped_bytes(), memory.resident_pages(),
              process.limits.soft(Resource::kResidentSet));
     to.print("%lu %lu %lu 0 0 ", process.start_code, process.end_code, process.start_stack);
@@ -108,8 +122,8 @@ Result<void> show_statm(TextBuffer& to, const PseudoContext& about) {
     return {};
 }
 
-void add_signals(TextBuffer& to, Process& process) {
-    const ThreadSignals& signals = current_thread()->state->signals;
+void add_signals(TextBuffer& to, Process& process, const Thread& thread) {
+    const ThreadSignals& signals = thread.state->signals;
     SignalSet ignored = 0, caught = 0;
     for (int signo = 1; signo <= kSignalCount; signo++) {
         uint64_t handler = (*process.signal_actions)[signo].handler;
@@ -131,11 +145,12 @@ Result<void> show_status(TextBuffer& to, const PseudoContext& about) {
     auto kilobytes = [&](const char* name, uint64_t pages) {
         to.print("%s:\t%8lu kB\n", name, pages * (kPageSize / 1024));
     };
-    to.print("Name:\t%s\nUmask:\t%04u\nState:\tR (running)\n", process.name,
+    to.print("Name:\t%s\nUmask:\t%04u\n", thread_name(*about.thread),
              (process.file_system->umask >> 6) * 100 + (process.file_system->umask >> 3 & 7) * 10 +
                  (process.file_system->umask & 7));
+    to.add(state_letter(*about.thread) == 'R' ? "State:\tR (running)\n" : "State:\tS (sleeping)\n");
     to.print("Tgid:\t%u\nNgid:\t0\nPid:\t%u\nPPid:\t%u\nTracerPid:\t0\n", process.pid,
-             process.pid, process.parent_pid);
+             about.pid, process.parent_pid);
     to.print("Uid:\t%u\t%u\t%u\t%u\n", who.uid, who.euid, who.suid, who.fsuid);
     to.print("Gid:\t%u\t%u\t%u\t%u\n", who.gid, who.egid, who.sgid, who.fsgid);
     to.print("FDSize:\t%u\nGroups:\t", process.descriptors->capacity());
@@ -160,19 +175,21 @@ Result<void> show_status(TextBuffer& to, const PseudoContext& about) {
     kilobytes("VmPTE", 0);
     kilobytes("VmSwap", 0);
     kilobytes("HugetlbPages", 0);
-    to.print("CoreDumping:\t0\nTHP_enabled:\t%d\nThreads:\t1\n", !process.has_huge_pages_disabled);
-    add_signals(to, process);
+    to.print("CoreDumping:\t0\nTHP_enabled:\t%d\nThreads:\t%lu\n",
+             !process.has_huge_pages_disabled, process.threads.size());
+    add_signals(to, process, *about.thread);
     to.print("CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\nCapBnd:\t%016lx\nCapAmb:\t%016lx\n",
              who.inheritable, who.permitted, who.effective, who.bounding, who.ambient);
     to.print("NoNewPrivs:\t%d\nSeccomp:\t0\nSeccomp_filters:\t0\n", who.no_new_privileges);
     to.print("Speculation_Store_Bypass:\tvulnerable\nSpeculationIndirectBranch:\talways enabled\n");
-    const uint64_t allowed = about.process->threads.front().affinity & online_cpus();
+    const uint64_t allowed = about.thread->affinity & online_cpus();
     to.add("Cpus_allowed:\t");
     add_cpu_mask(to, allowed);
     to.add("\nCpus_allowed_list:\t");
     add_cpu_list(to, allowed);
     to.add("\nMems_allowed:\t1\nMems_allowed_list:\t0\n");
-    to.print("voluntary_ctxt_switches:\t0\nnonvoluntary_ctxt_switches:\t0\n");
+    to.print("voluntary_ctxt_switches:\t%lu\nnonvoluntary_ctxt_switches:\t%lu\n",
+             about.thread->voluntary_switches, about.thread->involuntary_switches);
     return {};
 }
 
@@ -256,22 +273,38 @@ Result<LinkTarget> link_exe(const PseudoContext& about) {
     return jump_to(file->path());
 }
 
-// /proc/PID/task: the threads. There is one.
+// /proc/PID/task: the threads.
 Result<RefPtr<Inode>> lookup_task(const PseudoInode& directory, std::string_view name) {
-    if (parse_number(name) != directory.pid()) return Error(ENOENT);
-    return directory.make_child(kProcessDirectory, directory.pid());
+    const PseudoContext about = TRY(directory.context());
+    const int64_t tid = parse_number(name);
+    if (tid <= 0 || tid > kMaxTid) return Error(ENOENT);
+    const Thread* thread = find_thread(static_cast<uint32_t>(tid));
+    if (!thread || thread->process != about.process) return Error(ENOENT);
+    return directory.make_child(kThreadDirectory, thread->tid);
 }
+
+// In the order of their numbers, which are their positions.
 Result<void> list_tasks(const PseudoInode& directory, uint64_t position,
                         DirectoryVisitor& visitor) {
-    if (position > 2) return {};
-    TextBuffer name;
-    name.print("%u", directory.pid());
-    visitor.visit(name.text(), directory.pid(), 4, 3);
-    return {};
+    constexpr uint64_t kFirst = 2;
+    const PseudoContext about = TRY(directory.context());
+    for (;;) {
+        const Thread* next = nullptr;
+        for (const Thread& thread : about.process->threads) {
+            if (thread.tid + kFirst >= position && (!next || thread.tid < next->tid)) {
+                next = &thread;
+            }
+        }
+        if (!next) return {};
+        TextBuffer name;
+        name.print("%u", next->tid);
+        position = next->tid + kFirst + 1;
+        if (!visitor.visit(name.text(), next->tid, DT_DIR, position)) return {};
+    }
 }
 
 const PseudoEntry kProcessFiles[] = {
-    PseudoEntry::dynamic("task", lookup_task, list_tasks),
+    PseudoEntry::dynamic("task", lookup_task, list_tasks),  // first: see kThreadDirectory
     PseudoEntry::dynamic("fd", lookup_descriptor, list_descriptors, 0500),
     PseudoEntry::dynamic("fdinfo", lookup_descriptor_info, list_descriptors),
     PseudoEntry::file("auxv", show_auxv, 0400),
@@ -305,5 +338,10 @@ const PseudoEntry kProcessFiles[] = {
 }  // namespace
 
 constinit const PseudoEntry kProcessDirectory = PseudoEntry::directory("", kProcessFiles);
+// All but the first, `task`.
+constinit const PseudoEntry kThreadDirectory = {.name = "",
+                                                .mode = S_IFDIR | 0555,
+                                                .children = kProcessFiles + 1,
+                                                .child_count = std::size(kProcessFiles) - 1};
 
 }  // namespace coracle

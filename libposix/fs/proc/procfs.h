@@ -10,6 +10,7 @@ Result<RefPtr<Inode>> make_procfs();
 
 // The tables, by their files.
 extern const PseudoEntry kProcessDirectory;  // /proc/PID
+extern const PseudoEntry kThreadDirectory;   // /proc/PID/task/TID
 extern const PseudoEntry kSysDirectory;      // /proc/sys
 
 Result<void> show_maps(TextBuffer& to, const PseudoContext& about);

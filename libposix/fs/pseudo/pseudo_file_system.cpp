@@ -10,6 +10,7 @@
 #include "kernel-min/memory/heap.h"
 #include "libposix/files/inode_file.h"
 #include "libposix/process/process.h"
+#include "libposix/process/threads.h"
 
 namespace coracle {
 namespace {
@@ -93,7 +94,9 @@ PseudoInode::PseudoInode(PseudoFileSystem& owner, const PseudoEntry& entry, uint
 Result<PseudoContext> PseudoInode::context() const {
     Process* process = pid_ == 0 ? nullptr : find_process(pid_);
     if (pid_ != 0 && !process) return Error(ESRCH);
-    return PseudoContext{pid_, fd_, process};
+    Thread* thread = pid_ == 0 ? nullptr : find_thread(pid_);
+    if (process && !thread) thread = &process->threads.front();
+    return PseudoContext{pid_, fd_, thread, process};
 }
 
 Result<void> PseudoInode::refresh() {
@@ -162,7 +165,9 @@ Result<LinkTarget> make_link_target(std::string_view text) {
 Process* find_process(uint32_t pid) {
     // FIXME: look in the table of processes when there is more than one.
     Process* process = current_process();
-    return process && process->pid == pid ? process : nullptr;
+    if (process && process->pid == pid) return process;
+    Thread* thread = find_thread(pid);
+    return thread ? thread->process : nullptr;
 }
 
 int64_t parse_number(std::string_view text) {

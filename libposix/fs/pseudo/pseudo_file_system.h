@@ -12,12 +12,15 @@
 namespace coracle {
 
 class Process;
+struct Thread;
 class PseudoInode;
 
 // What an entry is about.
 struct PseudoContext {
-    uint32_t pid = 0;  // 0: no process
+    uint32_t pid = 0;  // or a thread's number; 0: no process
     int fd = -1;
+    // The thread of that number; of a process whose first thread has ended, another one.
+    Thread* thread = nullptr;
     // The process, which the entry's functions may count on; null if pid is 0.
     Process* process = nullptr;
 };
@@ -108,7 +111,7 @@ class PseudoInode final : public Inode {
 // A link's text in memory of its own. ENOMEM.
 Result<LinkTarget> make_link_target(std::string_view text);
 
-// The process with this id, or null.
+// The process with this id, or of the thread with this id; or null.
 Process* find_process(uint32_t pid);
 
 // A whole decimal number without leading zeros; -1 if it is none.
