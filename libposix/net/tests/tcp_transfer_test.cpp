@@ -117,7 +117,7 @@ INSTANTIATE_TEST_SUITE_P(
                     Scenario{"Rate1GbitFar", limited(25, 1000, 4096), 48 * kMiB, 0.25, true},
                     Scenario{"SmallQueue", limited(10, 50, 64), 12 * kMiB, 0.75},
                     Scenario{"Reno", limited(10, 50, 64), 12 * kMiB, 0.6, false, true, true, true},
-                    Scenario{"Loss0_1", limited(5, 100, 256, 0.001), 12 * kMiB, 0.6},
+                    Scenario{"Loss0_1", limited(5, 100, 256, 0.001), 12 * kMiB, 0.35},
                     Scenario{"Loss1", limited(1, 100, 256, 0.01), 6 * kMiB, 0.4},
                     Scenario{"Loss5", wire(1, 0.05), 4 * kMiB},
                     Scenario{"Loss20", wire(1, 0.2), kMiB / 2},
