@@ -4,6 +4,7 @@
 #include <linux/sched.h>
 
 #include "kernel-min/lib/user_ptr.h"
+#include "kernel-min/sched/tlb.h"
 #include "libposix/process/threads.h"
 #include "syscall-table/handlers.h"
 
@@ -12,7 +13,6 @@ namespace {
 
 constexpr size_t kRobustListHeadSize = 24;  // sizeof(struct robust_list_head)
 
-// One CPU runs every thread, and a call is a barrier for it.
 constexpr uint32_t kBarriers =
     MEMBARRIER_CMD_GLOBAL | MEMBARRIER_CMD_GLOBAL_EXPEDITED | MEMBARRIER_CMD_PRIVATE_EXPEDITED |
     MEMBARRIER_CMD_PRIVATE_EXPEDITED_SYNC_CORE | MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ;
@@ -73,6 +73,9 @@ Result<long> sys_membarrier(int command, unsigned int flags, int) {
     }
     const uint32_t needed = needed_registration(command);
     if (needed & ~process.membarrier_registrations) return Error(EPERM);
+    // An interrupt orders memory on the CPU that takes it, and so does the kernel lock on those
+    // that idle. Only those that run the process matter: the way of its TLB flushes.
+    if (cpu_count > 1) flush_other_tlbs(current_thread()->page_table, 0, kUserEnd);
     return 0;
 }
 
