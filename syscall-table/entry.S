@@ -69,7 +69,7 @@ call_exit_slow:
     push $USER_CODE_SELECTOR
     push $0                     // rip: on_call_leave sets it
     push 0*8(%r11)              // number
-    push $TRAP_CALL
+    push $TRAP_SYSCALL
     push $0
     push 6*8(%r11)              // rdi
     push 5*8(%r11)              // rsi

@@ -1,5 +1,3 @@
-#include "syscall-table/dispatch.h"
-
 #include <cstddef>
 
 #include "kernel-min/abi/process_page.h"
@@ -9,6 +7,7 @@
 #include "libposix/process/process.h"
 #include "libposix/process/restartable_sequence.h"
 #include "libposix/signals/signal_delivery.h"
+#include "syscall-table/dispatch.h"
 #include "syscall-table/rewriter/process_code.h"
 #include "syscall-table/rewriter/site.h"
 
@@ -63,7 +62,6 @@ void on_call_leave(TrapFrame* frame) {
     frame->rip = current_process()->vdso_syscall + 2;
     frame->rcx = frame->rip;
     frame->r11 = frame->rflags;
-    frame->vector = kTrapSyscall;
     on_leave(frame);
 }
 
@@ -81,9 +79,13 @@ void use_thunks(const SyscallThunk* thunks) {
     thunks_in_force = thunks;
 }
 
-const SyscallThunk* used_thunks() { return thunks_in_force; }
+const SyscallThunk* used_thunks() {
+    return thunks_in_force;
+}
 
-void take_kernel_lock_in_calls() { dispatch_table = locked_dispatch_table; }
+void take_kernel_lock_in_calls() {
+    dispatch_table = locked_dispatch_table;
+}
 
 TrapFrame* application_frame() {
     auto* top = reinterpret_cast<uint64_t*>(current_cpu()->kernel_stack_top);

@@ -4,6 +4,18 @@
 
 #define PHYS(symbol) ((symbol) - KERNEL_BASE)
 
+// At the kernel's own addresses: the descriptor table there, and the core's selectors.
+.macro LOAD_SEGMENTS
+    lgdt core_gdt_register(%rip)
+    mov $CORE_DATA_SELECTOR, %eax
+    mov %eax, %ss
+    mov %eax, %ds
+    mov %eax, %es
+    xor %eax, %eax
+    mov %eax, %fs
+    mov %eax, %gs
+.endm
+
 // Xen's XEN_ELFNOTE_PHYS32_ENTRY: 32-bit protected mode, paging off, ebx = hvm_start_info.
 .section .note.pvh, "a", @note
     .long 4, 4, 18
@@ -59,14 +71,7 @@ linux64_start:
     lretq
 
 enter_high:
-    lgdt core_gdt_register(%rip)
-    mov $CORE_DATA_SELECTOR, %eax
-    mov %eax, %ss
-    mov %eax, %ds
-    mov %eax, %es
-    xor %eax, %eax
-    mov %eax, %fs
-    mov %eax, %gs
+    LOAD_SEGMENTS
     lea core_cpus + CORE_CPU_SIZE(%rip), %rsp
     xor %ebp, %ebp
     call core_main              // does not return
@@ -107,14 +112,7 @@ secondary_long:
     movabs $secondary_high, %rax
     jmp *%rax
 secondary_high:
-    lgdt core_gdt_register(%rip)
-    mov $CORE_DATA_SELECTOR, %eax
-    mov %eax, %ss
-    mov %eax, %ds
-    mov %eax, %es
-    xor %eax, %eax
-    mov %eax, %fs
-    mov %eax, %gs
+    LOAD_SEGMENTS
     mov TRAMPOLINE_PARAMETERS, %rdi      // index, Cpu*, stack
     mov TRAMPOLINE_PARAMETERS + 8, %rsi
     mov TRAMPOLINE_PARAMETERS + 16, %rdx

@@ -32,11 +32,10 @@
 #define TRAP_FRAME_SIZE 184
 #define TRAP_SYSCALL 0x100
 #define TRAP_INTERRUPT 0x101
-#define TRAP_CALL 0x102
 
 #define TIMER_VECTOR 0x20
-#define WAKE_VECTOR 0x21         // from another CPU: look at Cpu::pending
-#define FLUSH_VECTOR 0x22        // from another CPU: drop the TLB (struct Cpu)
+#define WAKE_VECTOR 0x21   // from another CPU: look at Cpu::pending
+#define FLUSH_VECTOR 0x22  // from another CPU: drop the TLB (struct Cpu)
 #define FIRST_DEVICE_VECTOR 0x40
 #define LAST_DEVICE_VECTOR 0x7f
 #define SPURIOUS_VECTOR 0xff

@@ -11,23 +11,28 @@ struct CpuScheduler {
 
     RunQueue ready;
     TimerQueue timers;
-    Timer slice_timer;                 // runs while somebody waits for the CPU
+    Timer slice_timer;  // runs while somebody waits for the CPU
     // The one that the CPU left for good, and the one that must go on elsewhere: until another
     // one's stack is in use.
     Thread* exited_thread = nullptr;
     Thread* leaving_thread = nullptr;
-    Thread* idle_thread = nullptr;     // runs when no other can; there with several CPUs
-    uint64_t idle_ticks = 0;           // up to `idle_since`
-    uint64_t idle_since = 0;           // TSC; 0: not idle
+    Thread* idle_thread = nullptr;  // runs when no other can; there with several CPUs
+    uint64_t idle_ticks = 0;        // up to `idle_since`
+    uint64_t idle_since = 0;        // TSC; 0: not idle
 
   private:
     static void on_slice_end(void* cpu);
 };
 
-inline CpuScheduler& current_scheduler() { return *current_cpu()->scheduler; }
+inline CpuScheduler& current_scheduler() {
+    return *current_cpu()->scheduler;
+}
 
 // Makes the CPU run `next` in place of the current thread, which is accounted. Returns when
 // somebody switches back, perhaps on another CPU.
 void switch_to(Thread& next);
+
+// Makes the first switch to the thread go on at `entry` with this stack.
+void prepare_first_switch(Thread& thread, uint64_t* stack, const char* entry);
 
 }  // namespace coracle

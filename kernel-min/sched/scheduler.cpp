@@ -4,11 +4,9 @@
 #include "kernel-min/core/layout.h"
 #include "kernel-min/devices/clock_source.h"
 #include "kernel-min/lib/panic.h"
-#include "kernel-min/memory/heap.h"
 #include "kernel-min/sched/cpu_scheduler.h"
 #include "kernel-min/sched/idle.h"
 #include "kernel-min/sched/kernel_lock.h"
-#include "kernel-min/sched/tlb.h"
 
 namespace coracle {
 
@@ -23,7 +21,9 @@ constexpr uint64_t kWakeUpGranularityNs = 1'000'000;
 IdleWork idle_work;
 uint64_t idle_cpus;  // bit n: CPU n waits for work
 
-uint64_t bit(const Cpu& cpu) { return uint64_t{1} << cpu.id; }
+uint64_t bit(const Cpu& cpu) {
+    return uint64_t{1} << cpu.id;
+}
 
 uint64_t ticks_of(uint64_t ns) {
     static uint64_t ticks_per_microsecond = 0;
@@ -34,7 +34,9 @@ uint64_t ticks_of(uint64_t ns) {
     return ns * ticks_per_microsecond / 1000;
 }
 
-bool is_fair(const Thread& thread) { return thread.key.rank == kFairRank; }
+bool is_fair(const Thread& thread) {
+    return thread.key.rank == kFairRank;
+}
 
 // `thread` runs, on this CPU or another.
 void account(Thread& thread) {
@@ -173,18 +175,26 @@ void CpuScheduler::on_slice_end(void* context) {
     if (first->key < running.key || is_round_over(running, *first)) request_reschedule(cpu);
 }
 
-TimerQueue& current_timer_queue() { return current_scheduler().timers; }
+TimerQueue& current_timer_queue() {
+    return current_scheduler().timers;
+}
 
-bool is_idle(const Cpu& cpu) { return idle_cpus & bit(cpu); }
+bool is_idle(const Cpu& cpu) {
+    return idle_cpus & bit(cpu);
+}
 
-uint64_t online_cpus() { return cpu_count == MAX_CPUS ? ~uint64_t{0} : (uint64_t{1} << cpu_count) - 1; }
+uint64_t online_cpus() {
+    return cpu_count == MAX_CPUS ? ~uint64_t{0} : (uint64_t{1} << cpu_count) - 1;
+}
 
 uint64_t idle_tsc_ticks(const Cpu& cpu) {
     const CpuScheduler& scheduler = *cpu.scheduler;
     return scheduler.idle_ticks + (scheduler.idle_since ? read_tsc() - scheduler.idle_since : 0);
 }
 
-void set_idle_work(IdleWork work) { idle_work = work; }
+void set_idle_work(IdleWork work) {
+    idle_work = work;
+}
 
 void idle() {
     CpuScheduler& scheduler = current_scheduler();
@@ -211,7 +221,9 @@ void note_signal(Thread& thread) {
     wake(thread);
 }
 
-void start_thread(Thread& thread) { make_ready(thread, 0); }
+void start_thread(Thread& thread) {
+    make_ready(thread, 0);
+}
 
 void sleep_until_wake() {
     Thread& thread = *current_thread();

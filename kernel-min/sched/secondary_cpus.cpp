@@ -37,12 +37,9 @@ Result<Thread*> create_idle_thread(Cpu& cpu) {
     thread->kernel_stack_top = TRY(allocate_kernel_stack());
     thread->run_state = RunState::kSleeping;
     thread->cpu = &cpu;
-    // What switch_stacks() takes, for a CPU that is not on this stack already: where to go on.
-    auto* words = reinterpret_cast<uint64_t*>(thread->kernel_stack_top) - 1;
-    *words = reinterpret_cast<uint64_t>(first_idle_run);
-    constexpr unsigned kSavedRegisters = 6;
-    for (unsigned i = 0; i < kSavedRegisters; i++) *--words = 0;
-    thread->stack_pointer = reinterpret_cast<uint64_t>(words);
+    // For the CPU that is not on this stack already.
+    prepare_first_switch(*thread, reinterpret_cast<uint64_t*>(thread->kernel_stack_top),
+                         first_idle_run);
     return thread.release();
 }
 
@@ -112,4 +109,6 @@ extern "C" void secondary_start(coracle::Cpu*) {
     run_others();
 }
 
-extern "C" void run_idle_thread() { coracle::run_others(); }
+extern "C" void run_idle_thread() {
+    coracle::run_others();
+}

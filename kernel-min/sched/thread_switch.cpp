@@ -31,7 +31,7 @@ bool is_interrupted(const Thread& thread) {
     const auto* top = reinterpret_cast<const uint64_t*>(thread.kernel_stack_top);
     if (top[-1] != 0) return false;
     const auto* frame = reinterpret_cast<const TrapFrame*>(top - 1) - 1;
-    return frame->vector != kTrapSyscall && frame->vector != kTrapCall;
+    return frame->vector != kTrapSyscall;
 }
 
 uint64_t read_fs_base() {
@@ -55,9 +55,8 @@ bool save_vector_state(Thread& previous) {
 void switch_to(Thread& next) {
     Thread& previous = *current_thread();
     Cpu* cpu = current_cpu();
-    const uint32_t pending =
-        cpu->pending.fetch_and(~(kPendingSignal | kPendingReschedule | kPendingSequence),
-                               std::memory_order_relaxed);
+    const uint32_t pending = cpu->pending.fetch_and(
+        ~(kPendingSignal | kPendingReschedule | kPendingSequence), std::memory_order_relaxed);
     previous.signal_noted = pending & kPendingSignal;
     if ((pending & kPendingSequence) || is_interrupted(previous)) previous.sequence_ended = true;
     if (next.signal_noted) cpu->pending.fetch_or(kPendingSignal, std::memory_order_relaxed);
@@ -83,6 +82,13 @@ void switch_to(Thread& next) {
     finish_switch();
 }
 
+void prepare_first_switch(Thread& thread, uint64_t* stack, const char* entry) {
+    constexpr unsigned kSavedRegisters = 6;  // sched/switch.S
+    *--stack = reinterpret_cast<uint64_t>(entry);
+    for (unsigned i = 0; i < kSavedRegisters; i++) *--stack = 0;
+    thread.stack_pointer = reinterpret_cast<uint64_t>(stack);
+}
+
 Result<Thread*> create_thread(const TrapFrame& frame, uint64_t fs_base) {
     auto thread = TRY(make_unique_object<Thread>());
     thread->kernel_stack_top = TRY(allocate_kernel_stack());
@@ -100,15 +106,12 @@ Result<Thread*> create_thread(const TrapFrame& frame, uint64_t fs_base) {
     thread->cpu = parent.cpu;
     thread->affinity = parent.affinity;
 
-    // From the top down: the mark of a trap's frame, the frame, and what switch_stacks takes.
+    // From the top down: the mark of a trap's frame, the frame, and what the switch takes.
     auto* words = reinterpret_cast<uint64_t*>(thread->kernel_stack_top);
     *--words = 0;
     words -= sizeof(TrapFrame) / sizeof(uint64_t);
     memcpy(words, &frame, sizeof(frame));
-    *--words = reinterpret_cast<uint64_t>(first_run);
-    constexpr unsigned kSavedRegisters = 6;
-    for (unsigned i = 0; i < kSavedRegisters; i++) *--words = 0;
-    thread->stack_pointer = reinterpret_cast<uint64_t>(words);
+    prepare_first_switch(*thread, words, first_run);
     return thread.release();
 }
 

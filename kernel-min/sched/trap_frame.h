@@ -23,15 +23,30 @@ struct TrapFrame {
 };
 static_assert(sizeof(TrapFrame) == 23 * 8);
 
-constexpr uint64_t kTrapSyscall = 0x100;    // a `syscall` instruction
+constexpr uint64_t kTrapSyscall =
+    0x100;  // a `syscall` instruction, or a call that left slowly (entry.S)
 constexpr uint64_t kTrapInterrupt = 0x101;  // an interrupt came while the application ran
-constexpr uint64_t kTrapCall = 0x102;       // a rewritten or C call, frame built on its way out
 
 enum class Exception : uint8_t {
-    kDivide = 0, kDebug = 1, kNmi = 2, kBreakpoint = 3, kOverflow = 4, kBound = 5,
-    kInvalidOpcode = 6, kNoDevice = 7, kDoubleFault = 8, kInvalidTss = 10, kNotPresent = 11,
-    kStack = 12, kProtection = 13, kPageFault = 14, kFloatingPoint = 16, kAlignment = 17,
-    kMachineCheck = 18, kSimd = 19, kControlProtection = 21,
+    kDivide = 0,
+    kDebug = 1,
+    kNmi = 2,
+    kBreakpoint = 3,
+    kOverflow = 4,
+    kBound = 5,
+    kInvalidOpcode = 6,
+    kNoDevice = 7,
+    kDoubleFault = 8,
+    kInvalidTss = 10,
+    kNotPresent = 11,
+    kStack = 12,
+    kProtection = 13,
+    kPageFault = 14,
+    kFloatingPoint = 16,
+    kAlignment = 17,
+    kMachineCheck = 18,
+    kSimd = 19,
+    kControlProtection = 21,
 };
 
 // Page-fault error-code bits (Intel SDM 3A, 4.7).

@@ -14,7 +14,7 @@ constexpr uint64_t kSyscallInstructionSize = 2;
 constexpr uint64_t kLowestNonCanonical = uint64_t{1} << 47;
 
 bool is_call(const TrapFrame& frame) {
-    return frame.vector == kTrapSyscall || frame.vector == kTrapCall;
+    return frame.vector == kTrapSyscall;
 }
 
 void answer(TrapFrame& frame, int error) {
@@ -130,8 +130,7 @@ void enter_handler(TrapFrame& frame, const SignalInfo& info, const SignalAction&
     signals.restart_block = {};
 
     const SignalSet blocked = signals.restore_saved ? signals.saved_blocked : signals.blocked;
-    if (!abort_restartable_sequence(frame) ||
-        !enter_signal_handler(frame, info, action, blocked)) {
+    if (!abort_restartable_sequence(frame) || !enter_signal_handler(frame, info, action, blocked)) {
         // Not even SIGSEGV's own handler finds a stack: then nothing can.
         if (info.signo == kSigSegv) (*current_process()->signal_actions)[kSigSegv] = {};
         return force_signal(kSigSegv);

@@ -50,7 +50,7 @@ bool take_pending_signal(SignalSet wanted, SignalInfo& info);
 // builds handler frames on the application's stack and changes `frame` to enter the handler.
 // The caller restores all of `frame` afterwards.
 //
-// `frame.vector` kTrapSyscall or kTrapCall: rax is the call's result (-errno), error_code its number,
+// `frame.vector` kTrapSyscall: rax is the call's result (-errno), error_code its number,
 // the other registers are as they came, and rip lies behind a `syscall` instruction (for a C or
 // rewritten call, the one in the process's `syscall; ret`), so that a restart rewinds rip by 2.
 // Other vectors are no calls, and nothing restarts.
