@@ -14,6 +14,8 @@
 #include <ostream>
 #include <utility>
 
+#include "expect_errno.h"
+
 constexpr size_t kPage = 4096;
 constexpr size_t kHugePage = 2 << 20;
 
@@ -100,20 +102,3 @@ inline std::optional<Fault> segv_accerr(const void* address) {
 inline std::optional<Fault> bus_adrerr(const void* address) {
     return Fault{SIGBUS, BUS_ADRERR, const_cast<void*>(address)};
 }
-
-inline bool is_failure(long result) {
-    return result == -1;
-}
-inline bool is_failure(const void* result) {
-    return result == MAP_FAILED;
-}
-
-// A system call fails with an errno.
-#define EXPECT_ERRNO(expected, call)                                              \
-    do {                                                                          \
-        errno = 0;                                                                \
-        bool errno_failed = is_failure(call);                                     \
-        int errno_seen = errno;                                                   \
-        EXPECT_TRUE(errno_failed) << #call << " did not fail";                    \
-        EXPECT_EQ(errno_seen, expected) << #call << ": " << strerror(errno_seen); \
-    } while (0)

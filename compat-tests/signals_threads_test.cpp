@@ -17,9 +17,9 @@
 #include <thread>
 #include <vector>
 
-namespace {
+#include "threads_support.h"
 
-constexpr long kMs = 1'000'000;
+namespace {
 
 std::atomic<int> handled;
 std::atomic<pid_t> handled_by;
@@ -51,20 +51,6 @@ bool is_pending(int signo) {
     sigset_t set;
     sigpending(&set);
     return sigismember(&set, signo);
-}
-
-void sleep_ns(long time) {
-    timespec rest = {time / (1000 * kMs), time % (1000 * kMs)};
-    while (nanosleep(&rest, &rest) != 0 && errno == EINTR) {}
-}
-
-template <typename Predicate>
-bool eventually(Predicate predicate) {
-    for (int i = 0; i < 5000; i++) {
-        if (predicate()) return true;
-        sleep_ns(kMs);
-    }
-    return false;
 }
 
 int tgkill_raw(pid_t tgid, pid_t tid, int signo) {
@@ -511,7 +497,7 @@ TEST_F(SignalsThreads, StopStopsEveryThread) {
     const auto now = [] {
         timespec time;
         clock_gettime(CLOCK_MONOTONIC, &time);
-        return time.tv_sec * 1000 * kMs + time.tv_nsec;
+        return time.tv_sec * kSecond + time.tv_nsec;
     };
     Worker busy([&] {
         long last = now();
@@ -574,7 +560,7 @@ TEST_F(SignalsThreads, SleepsGoOnAfterAStop) {
     sleeper.join();
     clock_gettime(CLOCK_MONOTONIC, &after);
     EXPECT_EQ(0, result);
-    const long took = (after.tv_sec - before.tv_sec) * 1000 * kMs + after.tv_nsec - before.tv_nsec;
+    const long took = (after.tv_sec - before.tv_sec) * kSecond + after.tv_nsec - before.tv_nsec;
     EXPECT_GE(took, 200 * kMs);
 }
 

@@ -12,32 +12,11 @@
 #include <thread>
 #include <vector>
 
+#include "threads_support.h"
+
 namespace {
 
-using Word = std::atomic<uint32_t>;
-
-long futex(void* word, int operation, uint32_t value = 0, const void* timeout = nullptr,
-           void* word2 = nullptr, uint32_t value3 = 0) {
-    return syscall(SYS_futex, word, operation, value, timeout, word2, value3);
-}
-const void* second_count(unsigned long number) { return reinterpret_cast<const void*>(number); }
-uint32_t own_tid() { return static_cast<uint32_t>(syscall(SYS_gettid)); }
-
-#define EXPECT_ERRNO(expected, call) \
-    do { \
-        errno = 0; \
-        EXPECT_EQ((call), -1); \
-        EXPECT_EQ(errno, expected); \
-    } while (0)
-
-timespec after_ms(clockid_t clock, long milliseconds) {
-    timespec time;
-    clock_gettime(clock, &time);
-    time.tv_nsec += milliseconds * 1'000'000;
-    time.tv_sec += time.tv_nsec / 1'000'000'000;
-    time.tv_nsec %= 1'000'000'000;
-    return time;
-}
+uint32_t own_tid() { return static_cast<uint32_t>(gettid()); }
 
 TEST(ThreadsFutexPi, OwnerInTheWord) {
     Word word{0};

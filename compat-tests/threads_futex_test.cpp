@@ -16,31 +16,9 @@
 #include <thread>
 #include <vector>
 
+#include "threads_support.h"
+
 namespace {
-
-using Word = std::atomic<uint32_t>;
-
-long futex(void* word, int operation, uint32_t value, const void* timeout = nullptr,
-           void* word2 = nullptr, uint32_t value3 = 0) {
-    return syscall(SYS_futex, word, operation, value, timeout, word2, value3);
-}
-const void* second_count(unsigned long number) { return reinterpret_cast<const void*>(number); }
-
-#define EXPECT_ERRNO(expected, call) \
-    do { \
-        errno = 0; \
-        EXPECT_EQ((call), -1); \
-        EXPECT_EQ(errno, expected); \
-    } while (0)
-
-timespec after_ms(clockid_t clock, long milliseconds) {
-    timespec time;
-    clock_gettime(clock, &time);
-    time.tv_nsec += milliseconds * 1'000'000;
-    time.tv_sec += time.tv_nsec / 1'000'000'000;
-    time.tv_nsec %= 1'000'000'000;
-    return time;
-}
 
 // Threads that have said so are about to sleep: wakes until as many were woken as should be.
 long wake_surely(void* word, int operation, int wanted, uint32_t bits = 0) {
@@ -54,14 +32,6 @@ long wake_surely(void* word, int operation, int wanted, uint32_t bits = 0) {
     }
     return woken;
 }
-
-struct Threads {
-    std::vector<std::thread> all;
-    ~Threads() {
-        for (std::thread& thread : all) thread.join();
-    }
-    void start(std::function<void()> function) { all.emplace_back(std::move(function)); }
-};
 
 TEST(ThreadsFutex, WaitComparesAndWakeCounts) {
     Word word{5};

@@ -24,7 +24,7 @@ struct Meeting {
 
     void attend() {
         pthread_mutex_lock(&mutex);
-        tids[present++] = static_cast<pid_t>(syscall(SYS_gettid));
+        tids[present++] = gettid();
         pthread_cond_signal(&everybody_came);
         while (!is_open) pthread_cond_wait(&may_go, &mutex);
         pthread_mutex_unlock(&mutex);

@@ -15,6 +15,8 @@
 #include <string>
 #include <thread>
 
+#include "threads_support.h"
+
 namespace {
 
 std::string read_file(const std::string& path) {
@@ -35,28 +37,6 @@ std::string status_line(const std::string& path, const std::string& key) {
     }
     return "missing";
 }
-
-class Sleeper {
-  public:
-    Sleeper() {
-        thread_ = std::thread([this] {
-            tid_ = static_cast<pid_t>(syscall(SYS_gettid));
-            while (!may_end_) usleep(1000);
-        });
-        while (tid_ == 0) usleep(100);
-    }
-    ~Sleeper() {
-        may_end_ = true;
-        thread_.join();
-    }
-    pid_t tid() const { return tid_; }
-    pthread_t handle() { return thread_.native_handle(); }
-
-  private:
-    std::atomic<pid_t> tid_{0};
-    std::atomic<bool> may_end_{false};
-    std::thread thread_;
-};
 
 TEST(ThreadsNames, EachHasItsOwn) {
     prctl(PR_SET_NAME, "leader");

@@ -10,6 +10,8 @@
 #include <atomic>
 #include <thread>
 
+#include "threads_support.h"
+
 namespace {
 
 struct Attributes {  // struct sched_attr
@@ -27,35 +29,6 @@ long set_attributes(pid_t tid, Attributes* attributes, unsigned flags = 0) {
 long get_attributes(pid_t tid, Attributes* attributes, unsigned size, unsigned flags = 0) {
     return syscall(SYS_sched_getattr, tid, attributes, size, flags);
 }
-
-#define EXPECT_ERRNO(expected, call) \
-    do { \
-        errno = 0; \
-        EXPECT_EQ((call), -1); \
-        EXPECT_EQ(errno, expected); \
-    } while (0)
-
-// A thread that waits until the test is over.
-class Sleeper {
-  public:
-    Sleeper() {
-        thread_ = std::thread([this] {
-            tid_ = static_cast<pid_t>(syscall(SYS_gettid));
-            while (!may_end_) usleep(500);
-        });
-        while (tid_ == 0) usleep(100);
-    }
-    ~Sleeper() {
-        may_end_ = true;
-        thread_.join();
-    }
-    pid_t tid() const { return tid_; }
-
-  private:
-    std::atomic<pid_t> tid_{0};
-    std::atomic<bool> may_end_{false};
-    std::thread thread_;
-};
 
 bool may_use_realtime() {
     const sched_param param = {1}, normal = {0};
@@ -163,7 +136,7 @@ class Racers {
         sched_setaffinity(0, sizeof(one), &one);
         for (int i = 0; i < 2; i++) {
             threads_[i] = std::thread([this, i] {
-                tids_[i] = static_cast<pid_t>(syscall(SYS_gettid));
+                tids_[i] = gettid();
                 while (!may_start_) usleep(500);
                 while (!may_end_) counts_[i] = counts_[i] + 1;
             });

@@ -13,9 +13,9 @@
 #include <thread>
 #include <vector>
 
-namespace {
+#include "threads_support.h"
 
-constexpr long kMs = 1'000'000, kSecond = 1'000'000'000;
+namespace {
 
 long ns(const timespec& time) { return time.tv_sec * kSecond + time.tv_nsec; }
 long now_ns(clockid_t clock) {
@@ -27,19 +27,6 @@ void work_ns(long time) {
     const long end = now_ns(CLOCK_THREAD_CPUTIME_ID) + time;
     while (now_ns(CLOCK_THREAD_CPUTIME_ID) < end) {}
 }
-void sleep_ns(long time) {
-    timespec rest = {time / kSecond, time % kSecond};
-    while (nanosleep(&rest, &rest) != 0 && errno == EINTR) {}
-}
-template <typename Predicate>
-bool eventually(Predicate predicate) {
-    for (int i = 0; i < 5000; i++) {
-        if (predicate()) return true;
-        sleep_ns(kMs);
-    }
-    return false;
-}
-
 TEST(TimeThreads, EachHasItsClock) {
     std::atomic<bool> stop{false};
     std::atomic<int> phase{0};
