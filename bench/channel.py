@@ -17,7 +17,8 @@ class Channel:
         self.expected = expected  # the moment when this came out is noted
         ours, self.guest_end = socket.socketpair()
         self.socket = ours
-        self.output = b""
+        self.data = b""
+        self.started_time = None  # when it asked for the configuration
         self.messages = b""
         self.wait_status = None
         self.expected_time = None
@@ -45,12 +46,13 @@ class Channel:
 
     def _handle(self, kind, payload):
         if kind == HELLO:
+            self.started_time = time.monotonic()
             words = [f"{key}={value}" for key, value in self.config]
             words.append(f"clock={time.time_ns()}")
             self._send(CONFIG, b"".join(word.encode() + b"\0" for word in words))
         elif kind in (STDOUT, STDERR):
-            self.output += payload
-            if self.expected_time is None and self.expected in self.output:
+            self.data += payload
+            if self.expected_time is None and self.expected in self.data:
                 self.expected_time = time.monotonic()
             self._send(OUTPUT_CREDIT, struct.pack("<II", kind - STDOUT + 1, len(payload)))
         elif kind == STDIN_CREDIT:

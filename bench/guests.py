@@ -1,31 +1,53 @@
-"""The two guests, started alike: the same machine, processor, memory and programs."""
+"""The two guests, started alike: the same machine, processor, memory and programs; and the host
+itself, which runs the same programs natively."""
 
 import os
-import selectors
 import subprocess
+import threading
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from channel import Channel
 
-MACHINE = ["-M", "microvm,x-option-roms=off,acpi=off,rtc=off", "-smp", "1",
-           "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
+MACHINES = {
+    "microvm": ["-M", "microvm,x-option-roms=off,acpi=off,rtc=off"],
+    "q35": ["-M", "q35", "-bios", "qboot.rom"],
+}
+COMMON = ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]
+# The line of Linux's init before it starts the program.
+INIT_LINE = b"INIT-STARTS-PROGRAM"
 
 
-# What hello prints: the time of its first line is the time of this.
-HELLO_LINE = b"HELLO-FROM-MAIN"
+@dataclass(frozen=True)
+class Settings:
+    """What both guests have alike."""
+    machine: str = "microvm"
+    cpus: int = 1
+    memory_mib: int = 256
+    plugin: Path | None = None  # instruction_counter.so
+    ports: tuple = ()  # ("tcp" or "udp", port of the host, port of the guest): QEMU's user network
+    expected: bytes = b"HELLO-FROM-MAIN"  # the moment when this came out is noted
 
 
 @dataclass
 class Run:
-    """What one start of a VM showed."""
+    """What one start of a program showed. Times in seconds from QEMU's start."""
     output: str
-    first_line_s: float | None  # hello's, from QEMU's start
+    started_s: float | None  # the kernel is up and starts the program
+    expected_s: float | None
     marks: list = field(default_factory=list)  # (id, total, lower, upper, repeats)
 
     def marks_of(self, identity):
         return [mark for mark in self.marks if mark[0] == identity]
+
+    def line(self, first_word):
+        """The words after the first one of the line that begins with it, or None."""
+        for line in self.output.splitlines():
+            words = line.split()
+            if words and words[0] == first_word:
+                return words[1:]
+        return None
 
 
 def read_marks(path):
@@ -37,34 +59,104 @@ def read_marks(path):
     return marks
 
 
+class Output:
+    """Collects what a program writes to a pipe, and when certain words came."""
+
+    def __init__(self, stream, expected):
+        self.expected = expected
+        self.data = b""
+        self.started_time = self.expected_time = None
+        self.stream = stream
+        self.thread = threading.Thread(target=self._collect, daemon=True)
+        self.thread.start()
+
+    def join(self, timeout=None):
+        self.thread.join(timeout)
+
+    def _collect(self):
+        while chunk := self.stream.read1(65536):
+            self.data += chunk
+            now = time.monotonic()
+            if self.started_time is None and INIT_LINE in self.data:
+                self.started_time = now
+            if self.expected_time is None and self.expected in self.data:
+                self.expected_time = now
+
+
+class Running:
+    """A program at work in a guest; to be stopped."""
+
+    def __init__(self, process, output, start):
+        self.process = process
+        self.output = output  # an Output, or the Channel
+        self.start = start
+
+    def wait(self, timeout):
+        """Until the program's end, or the time limit."""
+        try:
+            self.process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            pass
+
+    def stop(self):
+        if self.process.poll() is None:
+            self.process.kill()
+        self.process.wait()
+        self.output.join(1)
+
+    def result(self, marks=()):
+        def since_start(moment):
+            return moment and moment - self.start
+
+        text = self.output.data.decode(errors="replace").replace("\r\n", "\n")
+        return Run(text, since_start(self.output.started_time),
+                   since_start(self.output.expected_time), marks)
+
+
 class Guest:
     name = ""
+    is_virtual = True
 
-    def __init__(self, kernel, images, accelerator, work):
-        self.kernel = kernel
-        self.images = images  # by the name of the root: "small", "python"
-        self.accelerator = accelerator
+    def __init__(self, work, accelerator, kernel, image_of):
         self.work = work
+        self.accelerator = accelerator
+        self.kernel = kernel
+        self.image_of = image_of  # gives the image of a root that is named: "small", "python"...
 
-    def run(self, root, program, memory_mib=256, plugin=None, timeout=120):
-        """Runs an argument list; the VM is ended after `timeout` seconds at the latest."""
-        counts = self.work / f"{self.name}.counts"
-        command = ["qemu-system-x86_64", *MACHINE, "-accel", self.accelerator, "-cpu", "max",
-                   "-m", str(memory_mib), "-kernel", str(self.kernel),
-                   "-initrd", str(self.images[root])]
-        if plugin:
-            command += ["-plugin", f"{plugin},out={counts}"]
-        output, first_line_s = self._run(command, program, timeout)
-        return Run(output, first_line_s, read_marks(counts) if plugin else [])
+    @property
+    def counts_file(self):
+        """Where the plugin writes its marks; its live counters are in `live_file`."""
+        return self.work / f"{self.name}.counts"
 
-    def _run(self, command, program, timeout):
-        raise NotImplementedError
+    @property
+    def live_file(self):
+        return self.work / f"{self.name}.live"
 
+    def start(self, root, program, settings):
+        command = ["qemu-system-x86_64", *MACHINES[settings.machine], *COMMON,
+                   "-accel", self.accelerator, "-cpu", "max", "-smp", str(settings.cpus),
+                   "-m", str(settings.memory_mib), "-kernel", str(self.kernel),
+                   "-initrd", str(self.image_of(root))]
+        if settings.plugin:
+            command += ["-plugin", f"{settings.plugin},out={self.counts_file},"
+                        f"live={self.live_file}"]
+        if settings.ports:
+            forwards = "".join(f",hostfwd={protocol}:127.0.0.1:{host}-:{guest}"
+                               for protocol, host, guest in settings.ports)
+            command += ["-netdev", f"user,id=n0{forwards}",
+                        "-device", "virtio-net-pci,netdev=n0,disable-legacy=on,romfile="]
+        return self._start(command, program, settings)
 
-def stop(process):
-    if process.poll() is None:
-        process.kill()
-    process.wait()
+    def run(self, root, program, settings=Settings(), timeout=120, **changes):
+        """Runs an argument list to its end, for `timeout` seconds at most. `changes` are to the
+        settings."""
+        settings = replace(settings, **changes)
+        running = self.start(root, program, settings)
+        try:
+            running.wait(timeout)
+        finally:
+            running.stop()
+        return running.result(read_marks(self.counts_file) if settings.plugin else [])
 
 
 class CoracleGuest(Guest):
@@ -74,31 +166,29 @@ class CoracleGuest(Guest):
         super().__init__(*args)
         self.own_libc = own_libc
 
-    def _run(self, command, program, timeout):
+    def _start(self, command, program, settings):
         config = [("program", program[0])] + [("arg", word) for word in program]
         config += [("env", "PATH=/usr/bin:/bin"), ("cwd", "/")]
         if self.own_libc:
             config.append(("libc", "own"))
-        channel = Channel(config, HELLO_LINE)
+        if settings.ports:
+            config += [("ip", "10.0.2.15/24"), ("gateway", "10.0.2.2")]
+        channel = Channel(config, settings.expected)
         descriptor = channel.guest_end.fileno()
         command = command + [
             "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-serial", "null",
-            "-chardev", f"socket,id=c0,fd={descriptor}",
-            "-global", "virtio-mmio.force-legacy=false",
-            "-device", "virtio-serial-device,max_ports=2", "-device", "virtserialport,chardev=c0"]
+            "-chardev", f"socket,id=c0,fd={descriptor}"]
+        if settings.machine == "microvm":
+            command += ["-global", "virtio-mmio.force-legacy=false",
+                        "-device", "virtio-serial-device,max_ports=2"]
+        else:
+            command += ["-device", "virtio-serial-pci,disable-legacy=on,max_ports=2"]
+        command += ["-device", "virtserialport,chardev=c0"]
         start = time.monotonic()
         process = subprocess.Popen(command, pass_fds=[descriptor], stdin=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL)
         channel.start()
-        try:
-            process.wait(timeout)
-        except subprocess.TimeoutExpired:
-            pass
-        finally:
-            stop(process)
-        channel.join(1)
-        first = channel.expected_time
-        return channel.output.decode(errors="replace"), first and first - start
+        return Running(process, channel, start)
 
 
 class LinuxGuest(Guest):
@@ -110,25 +200,37 @@ class LinuxGuest(Guest):
         # with a slow clock.
         self.tsc_khz = round(tsc_hz / 1000)
 
-    def _run(self, command, program, timeout):
+    def _start(self, command, program, settings):
         command = command + ["-serial", "stdio", "-append",
                              f"console=ttyS0 quiet tsc=reliable tsc_early_khz={self.tsc_khz} "
                              f"reboot=t panic=-1 -- {' '.join(program)}"]
         start = time.monotonic()
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=subprocess.DEVNULL)
-        output, first_line_s = b"", None
-        os.set_blocking(process.stdout.fileno(), False)
-        with selectors.DefaultSelector() as selector:
-            selector.register(process.stdout, selectors.EVENT_READ)
-            while (left := start + timeout - time.monotonic()) > 0:
-                if not selector.select(left):
-                    break
-                chunk = process.stdout.read()
-                if not chunk:
-                    break
-                output += chunk
-                if first_line_s is None and HELLO_LINE in output:
-                    first_line_s = time.monotonic() - start
-        stop(process)
-        return output.decode(errors="replace").replace("\r\n", "\n"), first_line_s
+        return Running(process, Output(process.stdout, settings.expected), start)
+
+
+class Host:
+    """This machine: no kernel of ours, no plugin. Programs of bench/ are where they were built."""
+    name = "host"
+    is_virtual = False
+
+    def __init__(self, work):
+        self.work = work
+
+    def run(self, root, program, settings=Settings(), timeout=120, **changes):
+        settings = replace(settings, **changes)
+        own = self.work / Path(program[0]).name
+        command = [str(own) if own.exists() else program[0], *program[1:]]
+        cpus = sorted(os.sched_getaffinity(0))[:settings.cpus]
+        start = time.monotonic()
+        process = subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            preexec_fn=lambda: os.sched_setaffinity(0, cpus))
+        running = Running(process, Output(process.stdout, settings.expected), start)
+        try:
+            running.wait(timeout)
+        finally:
+            running.stop()
+        running.output.started_time = start
+        return running.result()

@@ -1,18 +1,22 @@
 """What the guests boot: one folder of programs, packed as each of them wants it."""
 
-import os
 import shutil
 import subprocess
 import time
 from pathlib import Path
 
+from guests import INIT_LINE
+
 SOURCES = Path(__file__).parent
-INIT = """#!/bin/busybox sh
+PROGRAMS = ("hello", "lateness", "micro", "uneven")
+INIT = f"""#!/bin/busybox sh
 /bin/busybox mount -t proc proc /proc
 /bin/busybox mount -t devtmpfs dev /dev
 /bin/busybox mount -t tmpfs tmp /tmp
 set -- $(/bin/busybox sed 's/.* -- //' /proc/cmdline)
-"$@" >/dev/ttyS0 </dev/null 2>&1
+exec >/dev/ttyS0 </dev/null 2>&1
+echo {INIT_LINE.decode()}
+"$@"
 /bin/busybox reboot -f
 """
 
@@ -24,7 +28,7 @@ def run(*command, **options):
 def compile_programs(to):
     """The programs and the plugin; returns the plugin."""
     to.mkdir(parents=True, exist_ok=True)
-    for name in ("hello", "micro"):
+    for name in PROGRAMS:
         sources = sorted((SOURCES / "programs").glob(f"{name}*.c"))
         run("gcc", "-O2", "-pthread", "-o", to / name, *sources)
     plugin = to / "instruction_counter.so"
@@ -45,11 +49,11 @@ def add_file(root, path, source=None):
 
 
 def make_small_root(root, programs):
-    """hello and micro with their C library."""
+    """The programs of this folder with their C library."""
     shutil.rmtree(root, ignore_errors=True)
     for folder in ("bin", "dev", "proc", "sys", "tmp"):
         (root / folder).mkdir(parents=True)
-    for name in ("hello", "micro"):
+    for name in PROGRAMS:
         add_file(root, f"/bin/{name}", programs / name)
         for library in libraries_of(programs / name):
             add_file(root, library)
@@ -90,6 +94,32 @@ def make_initramfs(root, image):
     shutil.rmtree(work)
 
 
+class Roots:
+    """Makes roots by name, and their images in the form that a guest wants, when first asked."""
+
+    MAKERS = {"small": make_small_root, "python": make_python_root}
+
+    def __init__(self, work):
+        self.work = work
+        self.images = {}
+
+    def erofs(self, name):
+        return self._image(name, "erofs", make_erofs)
+
+    def initramfs(self, name):
+        return self._image(name, "cpio", make_initramfs)
+
+    def _image(self, name, form, pack):
+        image = self.work / f"{name}.{form}"
+        if image not in self.images.values():
+            root = self.work / name
+            if not any(made == name for made, _ in self.images):
+                self.MAKERS[name](root, self.work)
+            pack(root, image)
+            self.images[name, form] = image
+        return image
+
+
 def fetch_linux(folder):
     """Debian's kernel for cloud guests; returns the path of its bzImage."""
     folder.mkdir(parents=True, exist_ok=True)
@@ -103,10 +133,6 @@ def fetch_linux(folder):
     run("apt-get", "-qq", "download", package, cwd=folder, stderr=subprocess.DEVNULL)
     run("dpkg-deb", "-x", next(folder.glob("*.deb")), folder)
     return max(folder.glob("boot/vmlinuz-*"))
-
-
-def file_size(path):
-    return os.stat(path).st_size
 
 
 def tsc_hz(programs):

@@ -3,14 +3,19 @@
 //   MARK ID TOTAL LOWER UPPER REPEATS
 // LOWER and UPPER are the halves of the address space: the program and the kernel. Each iteration
 // of a rep-prefixed string instruction counts as one, and REPEATS tells how many of them there
-// were. Usage: -plugin instruction_counter.so,out=FILE
+// were. With live=FILE, LOWER, UPPER and REPEATS are also the first three 64-bit words of that file,
+// at any time. They are exact with one CPU alone.
+// Usage: -plugin instruction_counter.so,out=FILE[,live=FILE]
 //
 // Debian ships no header for plugins, so the declarations follow docs/devel/tcg-plugins.rst.
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 #define EXPORT __attribute__((visibility("default")))
 
@@ -40,11 +45,15 @@ void qemu_plugin_register_atexit_cb(qemu_plugin_id_t id, void (*callback)(qemu_p
 
 EXPORT int qemu_plugin_version = 1;
 
-static uint64_t lower, upper, repeats;
+struct Counts {
+    uint64_t lower, upper, repeats;
+};
+static struct Counts own_counts, *counts = &own_counts;
 static FILE* output;
 
 static void print_counts(const char* what) {
-    fprintf(output, "%s %lu %lu %lu %lu\n", what, lower + upper, lower, upper, repeats);
+    fprintf(output, "%s %lu %lu %lu %lu\n", what, counts->lower + counts->upper, counts->lower,
+            counts->upper, counts->repeats);
     fflush(output);
 }
 
@@ -84,12 +93,12 @@ static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb* block) {
         struct qemu_plugin_insn* instruction = qemu_plugin_tb_get_insn(block, i);
         const uint8_t* code = qemu_plugin_insn_data(instruction);
         size_t size = qemu_plugin_insn_size(instruction);
-        uint64_t* half = qemu_plugin_insn_vaddr(instruction) >> 47 ? &upper : &lower;
+        uint64_t* half = qemu_plugin_insn_vaddr(instruction) >> 47 ? &counts->upper : &counts->lower;
         qemu_plugin_register_vcpu_insn_exec_inline(instruction, QEMU_PLUGIN_INLINE_ADD_U64, half,
                                                    1);
         if (is_repeated(code, size)) {
             qemu_plugin_register_vcpu_insn_exec_inline(instruction, QEMU_PLUGIN_INLINE_ADD_U64,
-                                                       &repeats, 1);
+                                                       &counts->repeats, 1);
         }
         if (is_mark(code, size)) {
             uintptr_t number = code[4] | code[5] << 8;
@@ -105,15 +114,29 @@ static void finish(qemu_plugin_id_t id, void* data) {
     fclose(output);
 }
 
+static bool map_counts(const char* path) {
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC, 0644);
+    if (fd < 0 || ftruncate(fd, sizeof(*counts))) return false;
+    void* mapped = mmap(NULL, sizeof(*counts), PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+    close(fd);
+    if (mapped == MAP_FAILED) return false;
+    counts = mapped;
+    return true;
+}
+
 EXPORT int qemu_plugin_install(qemu_plugin_id_t id, const qemu_info_t* info, int argc,
                                char** argv) {
     (void)info;
     output = stderr;
     for (int i = 0; i < argc; i++) {
-        if (strncmp(argv[i], "out=", 4) != 0) continue;
-        output = fopen(argv[i] + 4, "w");
-        if (!output) {
-            perror(argv[i] + 4);
+        bool good = true;
+        if (strncmp(argv[i], "out=", 4) == 0) {
+            good = (output = fopen(argv[i] + 4, "w")) != NULL;
+        } else if (strncmp(argv[i], "live=", 5) == 0) {
+            good = map_counts(argv[i] + 5);
+        }
+        if (!good) {
+            perror(argv[i]);
             return 1;
         }
     }

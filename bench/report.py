@@ -1,7 +1,11 @@
-"""The tables of docs/performance.md."""
+"""The tables of docs/performance.md: one for each group of measurements."""
+
+import re
+from dataclasses import dataclass, field
 
 BEGIN = "<!-- written by bench/run: begin -->"
 END = "<!-- written by bench/run: end -->"
+UNKNOWN = "-"
 
 
 def milliseconds(value):
@@ -16,66 +20,63 @@ def count(value):
     return f"{value:,.0f}"
 
 
-ROWS = (
-    ("first_line_s", "QEMU's start to the first line of hello", milliseconds),
-    ("guest_share_s", "of it, from the VM's reset to main()", milliseconds),
-    ("boot_instructions", "guest instructions from reset to main()", count),
-    ("hello_mib", "least memory that starts hello", lambda value: f"{value} MiB"),
-    ("python_mib", "least memory that starts python3", lambda value: f"{value} MiB"),
-    ("kernel_bytes", "kernel file", mebibytes),
-    ("image_bytes", "root image with hello, micro and libc", mebibytes),
-)
+def tenths(value):
+    return f"{value:,.1f}"
+
+
+@dataclass
+class Table:
+    """Rows by name. A cell that was not measured is None, and keeps what the document says."""
+    title: str
+    text: str  # how it was measured
+    columns: list
+    rows: dict = field(default_factory=dict)  # name -> cells, as text or None
+
+    def add(self, name, value, column, form):
+        """One value; None is nothing new."""
+        cells = self.rows.setdefault(name, [None] * len(self.columns))
+        if value is not None:
+            cells[self.columns.index(column)] = form(value)
+
+    def drawn(self, old_cells):
+        lines = [f"## {self.title}", "", self.text, "", row([""] + self.columns),
+                 row(["---"] + ["---:"] * len(self.columns))]
+        for name, cells in self.rows.items():
+            filled = [old_cells.get((name, column), UNKNOWN) if cell is None else cell
+                      for column, cell in zip(self.columns, cells)]
+            lines.append(row([name] + filled))
+        return "\n".join(lines)
 
 
 def row(cells):
     return "| " + " | ".join(cells) + " |"
 
 
-def heading(cells):
-    return [row(cells), row(["---"] + ["---:"] * (len(cells) - 1))]
+def cells_of(text):
+    """(row, column) -> cell of the one table in a section."""
+    lines = [[cell.strip() for cell in line.strip("|").split("|")]
+             for line in text.splitlines() if line.startswith("|")]
+    return {(cells[0], column): cell for cells in lines[2:]
+            for column, cell in zip(lines[0][1:], cells[1:])}
 
 
-def micro_rows(results, names):
-    def cell(guest, key, form):
-        value = results[guest].get(key, {}).get(operation)
-        return "-" if value is None else form.format(value)
-
-    operations = []
-    for key in ("micro_instructions", "micro_ns"):
-        for guest in names:
-            for operation in results[guest].get(key, {}):
-                if operation not in operations:
-                    operations.append(operation)
-    for operation in operations:
-        yield row([operation] + [cell(guest, "micro_instructions", "{:,.0f}") for guest in names]
-                  + [cell(guest, "micro_ns", "{:,.1f}") for guest in names])
+def merged(old, tables):
+    """The generated section's text with these tables in place of those of the same title."""
+    sections = {}
+    for text in re.split(r"^(?=## )", old, flags=re.MULTILINE):
+        if text.startswith("## "):
+            sections[text.splitlines()[0][3:]] = text.strip()
+    for table in tables:
+        sections[table.title] = table.drawn(cells_of(sections.get(table.title, "")))
+    return "\n\n".join(sections.values())
 
 
-def table(results, options):
-    names = list(results)
-    lines = [f"Measured under QEMU's {options.accel}, microvm, one CPU, 256 MiB. Guest "
-             "instructions count each iteration of a `rep` instruction as one.", ""]
-    lines += heading([""] + names)
-    for key, title, form in ROWS:
-        if not any(key in results[name] for name in names):
-            continue
-        values = [results[name].get(key) for name in names]
-        lines.append(row([title] + ["-" if value is None else form(value) for value in values]))
-    lines.append("")
-    lines += heading(["operation"] + [f"{name}, instructions" for name in names]
-                     + [f"{name}, ns" for name in names])
-    lines += micro_rows(results, names)
-    return "\n".join(lines)
-
-
-def insert(path, text):
-    """Replaces the generated section, or appends one."""
-    old = path.read_text() if path.exists() else "# Performance\n\n"
-    section = f"{BEGIN}\n{text}\n{END}"
+def insert(path, tables):
+    """Replaces these tables in the generated section, or appends one."""
+    old = path.read_text() if path.exists() else "# Performance\n"
     if BEGIN in old and END in old:
         before, rest = old.split(BEGIN, 1)
-        new = before + section + rest.split(END, 1)[1]
+        section, after = rest.split(END, 1)
     else:
-        new = old.rstrip("\n") + f"\n\n{section}\n"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(new)
+        before, section, after = old.rstrip("\n") + "\n\n", "", "\n"
+    path.write_text(f"{before}{BEGIN}\n{merged(section, tables)}\n{END}{after}")

@@ -1,4 +1,4 @@
-// What basic operations cost. Usage: micro time|fixed [NAME...]
+// What basic operations cost. Usage: micro time|fixed [threads|NAME...]
 //   time   repeats each operation for about 50 ms, seven times
 //   fixed  a fixed number of times between two marks, for counting instructions
 // Prints "M NAME MEDIAN MIN MAX ITERATIONS" with nanoseconds for one operation, or
@@ -6,7 +6,6 @@
 #define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -199,76 +198,6 @@ static int sleep_lateness(long count) {
     return 0;
 }
 
-// The rest needs threads.
-static void* do_nothing(void* argument) {
-    return argument;
-}
-
-static int create_join(long count) {
-    for (long i = 0; i < count; i++) {
-        pthread_t thread;
-        int error = pthread_create(&thread, NULL, do_nothing, NULL);
-        if (error) return error;
-        pthread_join(thread, NULL);
-    }
-    return 0;
-}
-
-static int ping[2], pong[2];
-
-static void* answer(void* count) {
-    char byte;
-    for (long i = 0; i < (long)count; i++) {
-        if (read(ping[0], &byte, 1) != 1 || write(pong[1], &byte, 1) != 1) break;
-    }
-    return NULL;
-}
-
-static int pipe_ping_pong(long count) {
-    char byte = 1;
-    if (pipe(ping) || pipe(pong)) return errno;
-    pthread_t thread;
-    int error = pthread_create(&thread, NULL, answer, (void*)count);
-    for (long i = 0; i < count && !error; i++) {
-        if (write(ping[1], &byte, 1) != 1 || read(pong[0], &byte, 1) != 1) error = errno;
-    }
-    if (!error) pthread_join(thread, NULL);
-    for (int i = 0; i < 2; i++) {
-        close(ping[i]);
-        close(pong[i]);
-    }
-    return error;
-}
-
-static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
-static pthread_cond_t turn_changed[2] = {PTHREAD_COND_INITIALIZER, PTHREAD_COND_INITIALIZER};
-static int turn;
-
-static void take_turns(int self, long count) {
-    pthread_mutex_lock(&mutex);
-    for (long i = 0; i < count; i++) {
-        while (turn != self) pthread_cond_wait(&turn_changed[self], &mutex);
-        turn = !self;
-        pthread_cond_signal(&turn_changed[!self]);
-    }
-    pthread_mutex_unlock(&mutex);
-}
-
-static void* second_player(void* count) {
-    take_turns(1, (long)count);
-    return NULL;
-}
-
-static int condvar_ping_pong(long count) {
-    pthread_t thread;
-    turn = 0;
-    int error = pthread_create(&thread, NULL, second_player, (void*)count);
-    if (error) return error;
-    take_turns(0, count);
-    pthread_join(thread, NULL);
-    return 0;
-}
-
 static const struct Test {
     const char* name;
     Operation* operation;
@@ -295,10 +224,14 @@ static const struct Test {
     {"epoll_one_of_1000", epoll_one_of_1000, 5000, 0},
     {"poll_one_of_10", poll_one_of_10, 5000, 0},
     {"timerfd_settime", timerfd_set, 5000, 0},
-    {"thread_create_join", create_join, 500, 1},
+    {"thread_create_join", thread_create_join, 500, 1},
+    {"futex_wake_nobody", futex_wake_nobody, 20000, 1},
+    {"futex_pingpong", futex_ping_pong, 3000, 1},
+    {"condvar_pingpong", condvar_ping_pong, 3000, 1},
     {"pipe_pingpong", pipe_ping_pong, 3000, 1},
     {"eventfd_pingpong", eventfd_ping_pong, 3000, 1},
-    {"condvar_pingpong", condvar_ping_pong, 3000, 1},
+    {"signal_pingpong", signal_ping_pong, 3000, 1},
+    {"yield_switch", yield_switch, 20000, 1},
 };
 
 // What `count` operations take.
@@ -355,6 +288,7 @@ static int run_timed(const struct Test* test) {
 
 static int is_chosen(const struct Test* test, int count, char** names) {
     if (count == 0) return !test->needs_threads;
+    if (strcmp(names[0], "threads") == 0) return test->needs_threads;
     for (int i = 0; i < count; i++) {
         if (strcmp(names[i], test->name) == 0) return 1;
     }
