@@ -21,7 +21,7 @@ need_packages() {
         if [ "$(id -u)" != 0 ]; then
             if ! sudo -n true 2>/dev/null; then
                 echo "coracle: packages are missing; run this once:" >&2
-                echo "    sudo apt-get install ${missing[*]}" >&2
+                echo "    sudo apt-get install --no-install-recommends ${missing[*]}" >&2
                 exit 125
             fi
             as_root=(sudo -n)
@@ -35,11 +35,13 @@ need_packages() {
             echo "coracle: could not install: ${missing[*]}" >&2
             exit 125
         fi
+        rm -f "$build/build.ninja"  # what was missing when it was made may be there now
     fi
     touch "$stamp"
 }
 
-# build_targets TARGET...: configures when there is no build yet, and builds what is stale.
+# build_targets TARGET...: configures when there is no build yet, and builds what is stale. The tests
+# join with the target `all`: without them fewer packages do.
 build_targets() {
     mkdir -p "$build"
     if [ ! -f "$build/build.ninja" ] && [ -t 2 ]; then
@@ -58,6 +60,14 @@ build_targets() {
 }
 
 build_locked() {
-    [ -f "$build/build.ninja" ] || cmake --preset release || return
+    local cache=$build/CMakeCache.txt tests=()
+    if [ "$1" = all ]; then
+        grep -qs '^BUILD_TESTING:BOOL=ON' "$cache" || tests=(-DBUILD_TESTING=ON)
+    elif [ ! -f "$cache" ]; then
+        tests=(-DBUILD_TESTING=OFF)
+    fi
+    if [ ! -f "$build/build.ninja" ] || [ ${#tests[@]} -gt 0 ]; then
+        cmake --preset release "${tests[@]}" || return
+    fi
     ninja -C "$build" "$@"
 }

@@ -1,3 +1,17 @@
+# Without its tests, Coracle needs only the packages of tools/packages.txt.
+option(BUILD_TESTING "Tests, which need the packages of tools/test-packages.txt" ON)
+if(BUILD_TESTING)
+    enable_testing()
+    find_package(GTest REQUIRED)
+endif()
+
+# add_test_folder(FOLDER): add_subdirectory for a folder of nothing but tests.
+function(add_test_folder folder)
+    if(BUILD_TESTING)
+        add_subdirectory(${folder})
+    endif()
+endfunction()
+
 # add_host_test(NAME sources...): a GoogleTest program of pure kernel code, built for the host with
 # address and undefined-behaviour sanitizers, and known to ctest.
 function(add_host_test name)
