@@ -7,6 +7,20 @@
 #include "libposix/time/clock.h"
 
 namespace coracle {
+namespace {
+
+// A profiler wants to see who uses the time. Where several do, each CPU has its turn.
+Thread* working_thread(const Process& process) {
+    static unsigned turn = 0;
+    for (unsigned i = 0; i < cpu_count; i++) {
+        Thread* thread = cpus[turn++ % cpu_count]->current;
+        const bool is_running = thread->run_state == RunState::kRunning;
+        if (is_running && thread->process == &process) return thread;
+    }
+    return nullptr;
+}
+
+}  // namespace
 
 TimerClock IntervalTimers::clock(IntervalTimer which) const {
     if (which == IntervalTimer::kReal) return {};
@@ -18,11 +32,8 @@ void IntervalTimers::expire(void* context) {
     IntervalTimers& timers = *slot.owner;
     const TimerClock clock = timers.clock(slot.which);
     constexpr int kSignals[kIntervalTimerCount] = {kSigAlrm, kSigVtalrm, kSigProf};
-    // A profiler wants to see who uses the time.
-    Thread* running = current_thread();
-    const bool is_for_running = clock.is_cpu_time() && running->process == &timers.process_;
     send_kernel_signal(timers.process_, kSignals[static_cast<unsigned>(slot.which)],
-                       is_for_running ? running : nullptr);
+                       clock.is_cpu_time() ? working_thread(timers.process_) : nullptr);
     if (slot.interval_ns == 0) {
         slot.expiry_ns = 0;
         return;
