@@ -4,6 +4,14 @@
 #include <new>
 
 namespace coracle {
+
+// One entry for each user that has signals waiting; another user's once its count is 0.
+struct SignalUser {
+    SignalUser* next;
+    uint32_t uid;
+    uint64_t place_count;
+};
+
 namespace {
 
 // Faults come before everything else, so that their handler sees the faulting instruction.
@@ -13,17 +21,48 @@ constexpr SignalSet kFaultSignals = signal_bit(kSigSegv) | signal_bit(kSigBus) |
 
 bool is_standard(int signo) { return signo < kSigRtMin; }
 
-uint64_t place_count;
+SignalUser* users;
+
+SignalUser* find_user(uint32_t uid) {
+    SignalUser* user = users;
+    while (user && user->uid != uid) user = user->next;
+    return user;
+}
+
+// Null: no memory.
+SignalUser* find_or_make_user(uint32_t uid) {
+    if (SignalUser* user = find_user(uid)) return user;
+    SignalUser* user = users;
+    while (user && user->place_count != 0) user = user->next;
+    if (!user) {
+        user = new (std::nothrow) SignalUser{users, uid, 0};
+        if (user) users = user;
+    }
+    if (user) user->uid = uid;
+    return user;
+}
 
 }  // namespace
 
-QueuedSignal::QueuedSignal(const SignalInfo& info_in) : info(info_in) { place_count++; }
-QueuedSignal::~QueuedSignal() { place_count--; }
-uint64_t queued_signal_count() { return place_count; }
+QueuedSignal::QueuedSignal(const SignalInfo& info_in, SignalUser& user)
+    : info(info_in), user_(user) {
+    user_.place_count++;
+}
+QueuedSignal::~QueuedSignal() { user_.place_count--; }
 
-Result<void> TimerSignal::reserve(uint64_t queue_limit) {
-    if (place_count >= queue_limit) return Error(EAGAIN);
-    place_ = new (std::nothrow) QueuedSignal(SignalInfo{});
+QueuedSignal* QueuedSignal::make(const SignalInfo& info, SignalQuota quota, bool needs_room) {
+    SignalUser* user = find_or_make_user(quota.uid);
+    if (!user || (needs_room && user->place_count >= quota.limit)) return nullptr;
+    return new (std::nothrow) QueuedSignal(info, *user);
+}
+
+uint64_t queued_signal_count(uint32_t uid) {
+    const SignalUser* user = find_user(uid);
+    return user ? user->place_count : 0;
+}
+
+Result<void> TimerSignal::reserve(SignalQuota quota) {
+    place_ = QueuedSignal::make(SignalInfo{}, quota, true);
     if (!place_) return Error(EAGAIN);
     place_->owner = this;
     return {};
@@ -37,14 +76,12 @@ TimerSignal::~TimerSignal() {
     }
 }
 
-PendingSignals::AddOutcome PendingSignals::add(const SignalInfo& info, uint64_t queue_limit) {
+PendingSignals::AddOutcome PendingSignals::add(const SignalInfo& info, SignalQuota quota) {
     if (is_standard(info.signo) && (set_ & signal_bit(info.signo))) {
         return AddOutcome::kAlreadyPending;
     }
     const bool is_unlimited = is_standard(info.signo) && info.code >= 0;
-    QueuedSignal* place = nullptr;
-    if (is_unlimited || place_count < queue_limit) place = new (std::nothrow) QueuedSignal(info);
-    if (place) {
+    if (QueuedSignal* place = QueuedSignal::make(info, quota, !is_unlimited)) {
         queue_.push_back(*place);
     } else if (!is_standard(info.signo) && info.code != kSiUser) {
         return AddOutcome::kQueueFull;

@@ -12,15 +12,28 @@ namespace coracle {
 
 class TimerSignal;
 
-// A place in a queue. Counted for RLIMIT_SIGPENDING from its making to its end, for all users
-// together: the guest is one program's.
+// Who signals are for, by real user id, and how many may wait for that user in all queues
+// (RLIMIT_SIGPENDING).
+struct SignalQuota {
+    uint32_t uid;
+    uint64_t limit;
+};
+struct SignalUser;
+
+// A place in a queue. Counted for its user from its making to its end.
 struct QueuedSignal : boost::intrusive::list_base_hook<> {
-    explicit QueuedSignal(const SignalInfo& info_in);
+    // Null without memory or, but for signals that need no room, within the quota.
+    static QueuedSignal* make(const SignalInfo& info, SignalQuota quota, bool needs_room);
     ~QueuedSignal();
+
     SignalInfo info;
     TimerSignal* owner = nullptr;  // whose it is; else the queue deletes it
+
+  private:
+    QueuedSignal(const SignalInfo& info_in, SignalUser& user);
+    SignalUser& user_;
 };
-uint64_t queued_signal_count();
+uint64_t queued_signal_count(uint32_t uid);
 
 // The place of one who signals again and again, kept so that it never lacks memory.
 class TimerSignal {
@@ -29,8 +42,8 @@ class TimerSignal {
     TimerSignal(const TimerSignal&) = delete;
     TimerSignal& operator=(const TimerSignal&) = delete;
 
-    // EAGAIN: no room within `queue_limit` (RLIMIT_SIGPENDING) or no memory.
-    Result<void> reserve(uint64_t queue_limit);
+    // EAGAIN: no room within the quota, or no memory.
+    Result<void> reserve(SignalQuota quota);
     SignalInfo& info() { return place_->info; }
     bool is_queued() const { return place_ && place_->is_linked(); }
 
@@ -61,9 +74,9 @@ class PendingSignals {
 
     SignalSet set() const { return set_; }
 
-    // `queue_limit`: RLIMIT_SIGPENDING. Without room or memory, a signal whose sender need not
-    // know (kill(2), the kernel) still becomes pending, and loses only its details.
-    AddOutcome add(const SignalInfo& info, uint64_t queue_limit);
+    // Without room or memory, a signal whose sender need not know (kill(2), the kernel) still
+    // becomes pending, and loses only its details.
+    AddOutcome add(const SignalInfo& info, SignalQuota quota);
     // Precondition: it has reserved its place, which is not queued.
     void add(TimerSignal& signal);
 

@@ -6,15 +6,16 @@ namespace coracle {
 namespace {
 
 // What the thread would take now.
-SignalSet welcome_signals(const ThreadSignals& signals) {
-    return ~signals.blocked | signals.awaited;
+SignalSet welcome_signals(const Thread& thread) {
+    const ThreadState& state = *thread.state;
+    return state.has_ended ? 0 : ~state.signals.blocked | state.signals.awaited;
 }
 
 // Linux's complete_signal(): the first choice, or any other thread that does not block it, rather
 // one that has nothing to take yet. Null: nobody, so that it waits for the first who unblocks it.
 Thread* choose_thread(Process& process, Thread& first_choice, SignalSet signal) {
     const auto wants = [signal](const Thread& thread) {
-        return (welcome_signals(thread.state->signals) & signal) != 0;
+        return (welcome_signals(thread) & signal) != 0;
     };
     if (wants(first_choice)) return &first_choice;
     Thread* busy = nullptr;
@@ -55,11 +56,7 @@ void announce_to_process(Process& process, Thread& first_choice, int signo) {
 
 void announce_to_thread(Thread& thread, int signo) {
     thread.process->signal_arrivals.wake_all();
-    if (welcome_signals(thread.state->signals) & signal_bit(signo)) note_signal(thread);
-}
-
-uint64_t queue_limit(const Process& process) {
-    return process.limits.soft(Resource::kPendingSignals);
+    if (welcome_signals(thread) & signal_bit(signo)) note_signal(thread);
 }
 
 SignalInfo kernel_signal(int signo) {
@@ -80,7 +77,7 @@ void force(const SignalInfo& info) {
         signals.blocked &= ~bit;
     }
     signals.pending.remove(bit);
-    signals.pending.add(info, kUnlimited);
+    signals.pending.add(info, signal_quota(*thread.process));
     note_signal(thread);
 }
 
@@ -90,7 +87,7 @@ void retarget(const Thread& thread, SignalSet signals) {
     signals &= process.pending_signals.set();
     for (Thread& other : process.threads) {
         if (!signals) return;
-        const SignalSet taken = signals & welcome_signals(other.state->signals);
+        const SignalSet taken = signals & welcome_signals(other);
         if (&other == &thread || !taken) continue;
         signals &= ~taken;
         note_signal(other);
@@ -99,11 +96,15 @@ void retarget(const Thread& thread, SignalSet signals) {
 
 }  // namespace
 
+SignalQuota signal_quota(const Process& process) {
+    return {process.credentials.uid, process.limits.soft(Resource::kPendingSignals)};
+}
+
 Result<void> send_signal(Process& process, const SignalInfo& info, Thread* first_choice) {
     if (process.threads.empty()) return {};  // it has ended
     Thread& first = first_choice ? *first_choice : process.threads.front();
     if (!prepare(first, info.signo)) return {};
-    if (process.pending_signals.add(info, queue_limit(process)) ==
+    if (process.pending_signals.add(info, signal_quota(process)) ==
         PendingSignals::AddOutcome::kQueueFull) {
         return Error(EAGAIN);
     }
@@ -113,7 +114,7 @@ Result<void> send_signal(Process& process, const SignalInfo& info, Thread* first
 
 Result<void> send_signal_to_thread(Thread& thread, const SignalInfo& info) {
     if (!prepare(thread, info.signo)) return {};
-    if (thread.state->signals.pending.add(info, queue_limit(*thread.process)) ==
+    if (thread.state->signals.pending.add(info, signal_quota(*thread.process)) ==
         PendingSignals::AddOutcome::kQueueFull) {
         return Error(EAGAIN);
     }
@@ -174,7 +175,7 @@ bool take_pending_signal(SignalSet wanted, SignalInfo& info) {
 bool signal_is_pending() {
     if (!(current_cpu()->pending.load(std::memory_order_relaxed) & kPendingSignal)) return false;
     const Thread& thread = *current_thread();
-    return (pending_signals(thread) & welcome_signals(thread.state->signals)) != 0 ||
+    return (pending_signals(thread) & welcome_signals(thread)) != 0 ||
            thread.process->is_stopped;
 }
 

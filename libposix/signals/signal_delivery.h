@@ -12,6 +12,9 @@
 
 namespace coracle {
 
+// What counts for signals to the process.
+SignalQuota signal_quota(const Process& process);
+
 // --- Sending. No permission check: that is the system call's matter. Signal numbers are valid.
 
 // Makes a signal pending for the process and wakes a thread that can take it: the first choice

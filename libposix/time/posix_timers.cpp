@@ -105,7 +105,7 @@ void PosixTimer::on_taken(SignalInfo& info) {
 Result<PosixTimer*> PosixTimers::create(const TimerClock& clock, const TimerNotice& notice) {
     auto* timer = new (std::nothrow) PosixTimer(process_, next_id_, clock, notice);
     if (!timer) return Error(EAGAIN);
-    const auto reserved = timer->reserve(process_.limits.soft(Resource::kPendingSignals));
+    const auto reserved = timer->reserve(signal_quota(process_));
     if (!reserved) {
         delete timer;
         return reserved.error();

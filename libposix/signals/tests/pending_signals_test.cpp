@@ -5,7 +5,9 @@
 namespace coracle {
 namespace {
 
-constexpr uint64_t kNoLimit = UINT64_MAX;
+constexpr uint32_t kUser = 1000;
+constexpr SignalQuota up_to(uint64_t limit) { return {kUser, limit}; }
+constexpr SignalQuota kNoLimit = up_to(UINT64_MAX);
 constexpr SignalSet kAll = ~SignalSet{0};
 constexpr int kRealtime = kSigRtMin + 5;
 
@@ -69,11 +71,11 @@ TEST(PendingSignals, OnlyAllowedOnesAreTaken) {
 
 TEST(PendingSignals, LimitAndWhoMayPassIt) {
     PendingSignals pending;
-    EXPECT_EQ(Outcome::kAdded, pending.add(info_of(kRealtime, kSiQueue, 1), 1));
-    EXPECT_EQ(Outcome::kQueueFull, pending.add(info_of(kRealtime, kSiQueue, 2), 1));
-    EXPECT_EQ(Outcome::kAdded, pending.add(info_of(kRealtime + 1, kSiUser), 1))
+    EXPECT_EQ(Outcome::kAdded, pending.add(info_of(kRealtime, kSiQueue, 1), up_to(1)));
+    EXPECT_EQ(Outcome::kQueueFull, pending.add(info_of(kRealtime, kSiQueue, 2), up_to(1)));
+    EXPECT_EQ(Outcome::kAdded, pending.add(info_of(kRealtime + 1, kSiUser), up_to(1)))
         << "kill(2) loses its details";
-    EXPECT_EQ(Outcome::kAdded, pending.add(info_of(kSigSegv, kSegvMaperr, 0x1000), 1))
+    EXPECT_EQ(Outcome::kAdded, pending.add(info_of(kSigSegv, kSegvMaperr, 0x1000), up_to(1)))
         << "the kernel's own signals are not counted out";
     SignalInfo taken;
     ASSERT_TRUE(pending.take(kAll, taken));
@@ -83,7 +85,23 @@ TEST(PendingSignals, LimitAndWhoMayPassIt) {
     ASSERT_TRUE(pending.take(kAll, taken));
     EXPECT_EQ(kRealtime + 1, taken.signo);
     EXPECT_EQ(kSiUser, taken.code);
-    EXPECT_EQ(Outcome::kAdded, pending.add(info_of(kRealtime, kSiQueue, 3), 1)) << "room again";
+    EXPECT_EQ(Outcome::kAdded, pending.add(info_of(kRealtime, kSiQueue, 3), up_to(1)))
+        << "room again";
+}
+
+TEST(PendingSignals, EachUserHasALimit) {
+    constexpr uint32_t kOther = kUser + 1;
+    PendingSignals pending;
+    EXPECT_EQ(Outcome::kAdded, pending.add(info_of(kRealtime, kSiQueue), up_to(1)));
+    EXPECT_EQ(Outcome::kAdded, pending.add(info_of(kRealtime, kSiQueue), {kOther, 1}));
+    EXPECT_EQ(Outcome::kQueueFull, pending.add(info_of(kRealtime, kSiQueue), {kOther, 1}));
+    EXPECT_EQ(1u, queued_signal_count(kUser));
+    EXPECT_EQ(1u, queued_signal_count(kOther));
+    pending.remove(kAll);
+    EXPECT_EQ(0u, queued_signal_count(kUser));
+    EXPECT_EQ(0u, queued_signal_count(kOther + 1));
+    EXPECT_EQ(Outcome::kAdded, pending.add(info_of(kRealtime, kSiQueue), {kOther + 1, 1}));
+    EXPECT_EQ(0u, queued_signal_count(kOther));
 }
 
 TEST(PendingSignals, RemoveForgetsAllOfThem) {
@@ -104,13 +122,13 @@ class CountingTimer final : public TimerSignal {
 };
 
 TEST(TimerSignal, IsQueuedAgainAndAgain) {
-    const uint64_t before = queued_signal_count();
+    const uint64_t before = queued_signal_count(kUser);
     {
         PendingSignals pending;
         CountingTimer timer;
-        EXPECT_FALSE(timer.reserve(before).ok()) << "no room";
-        ASSERT_TRUE(timer.reserve(before + 1).ok());
-        EXPECT_EQ(before + 1, queued_signal_count());
+        EXPECT_FALSE(timer.reserve(up_to(before)).ok()) << "no room";
+        ASSERT_TRUE(timer.reserve(up_to(before + 1)).ok());
+        EXPECT_EQ(before + 1, queued_signal_count(kUser));
         timer.info().signo = kSigAlrm;
         for (int round = 1; round <= 3; round++) {
             EXPECT_FALSE(timer.is_queued());
@@ -126,22 +144,22 @@ TEST(TimerSignal, IsQueuedAgainAndAgain) {
         pending.remove(signal_bit(kSigAlrm));
         EXPECT_FALSE(timer.is_queued());
     }
-    EXPECT_EQ(before, queued_signal_count());
+    EXPECT_EQ(before, queued_signal_count(kUser));
 }
 
 TEST(TimerSignal, OneThatWaitsOutlivesItsOwner) {
-    const uint64_t before = queued_signal_count();
+    const uint64_t before = queued_signal_count(kUser);
     PendingSignals pending;
     {
         CountingTimer timer;
-        ASSERT_TRUE(timer.reserve(before + 1).ok());
+        ASSERT_TRUE(timer.reserve(up_to(before + 1)).ok());
         timer.info().signo = kSigUsr1;
         pending.add(timer);
     }
     SignalInfo info;
     ASSERT_TRUE(pending.take(~SignalSet{0}, info));
     EXPECT_EQ(kSigUsr1, info.signo);
-    EXPECT_EQ(before, queued_signal_count());
+    EXPECT_EQ(before, queued_signal_count(kUser));
 }
 
 }  // namespace
