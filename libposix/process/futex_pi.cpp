@@ -56,7 +56,7 @@ Result<Thread*> acquire_or_find_owner(const FutexKey& key, uint64_t address, Thr
         // The exchange may have slept before it came about.
         top = TRY(top_waiter(key));
         Thread* owner = top ? top->owner : find_thread(owner_tid);
-        if (!owner) return Error(ESRCH);
+        if (!owner || owner->state->has_ended) return Error(ESRCH);
         // A new owner of an orphaned lock may still have to write its name.
         if (owner->tid != owner_tid && !(value & FUTEX_OWNER_DIED)) return Error(EINVAL);
         return owner;

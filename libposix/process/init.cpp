@@ -75,7 +75,6 @@ Result<void> set_up_first_process() {
     process.signal_actions = TRY(make_ref<SignalActions>());
     process.descriptors = TRY(make_ref<DescriptorTable>());
     process.file_system = TRY(make_ref<FileSystemContext>(root_path(), root_path()));
-    process.start_time_ns = monotonic_ns();
     return {};
 }
 

@@ -29,7 +29,9 @@ using ThreadList =
 
 class Process {
   public:
-    ThreadList threads;  // those that have not ended, the oldest first
+    // The oldest first: those that have not ended, and the first one even then (has_ended).
+    ThreadList threads;
+    uint32_t live_threads = 0;  // those that have not ended
     uint32_t pid = 1;
     uint32_t parent_pid = 0;
     uint32_t process_group = 1, session = 1;
@@ -55,7 +57,6 @@ class Process {
     uint64_t environment_start = 0, environment_end = 0;
     uint64_t auxv_start = 0, auxv_end = 0;
     uint64_t start_code = 0, end_code = 0, start_data = 0, end_data = 0, start_stack = 0;
-    uint64_t start_time_ns = 0;  // monotonic
     CpuUsage ended_threads;      // of threads that have ended, together
     abi::ProcessPage* page = nullptr;  // the kernel's view of [vvar]; the address space owns it
     uint64_t vdso_syscall = 0;         // address of `syscall; ret` in [vdso]
@@ -77,6 +78,11 @@ struct MemoryPolicy {  // set_mempolicy(2)
 // The POSIX side of a thread.
 struct ThreadState {
     ThreadSignals signals;
+    // A zombie: the first thread of a process has ended before others. Its number, which is the
+    // process's, still leads here; it takes no signals and uses neither memory nor files.
+    bool has_ended = false;
+    uint32_t wait_status = 0;    // of one that has ended
+    uint64_t start_time_ns = 0;  // monotonic
     uint64_t clear_child_tid = 0;
     uint64_t robust_list = 0, robust_list_size = 0;
     uint64_t rseq_area = 0;

@@ -2,6 +2,7 @@
 
 #include <boost/intrusive/set.hpp>
 
+#include "kernel-min/devices/clock_source.h"
 #include "kernel-min/lib/user_ptr.h"
 #include "kernel-min/sched/scheduler.h"
 #include "libposix/process/futex.h"
@@ -30,6 +31,14 @@ uint32_t allocate_tid() {
     }
 }
 
+// Its number is the process's, so it stays as long as the process.
+[[noreturn]] void stay_as_zombie() {
+    WaitQueue nobody;
+    for (;;) {
+        (void)wait_until(nobody, Deadline::never(), [] { return false; }, Interruptible::kNo);
+    }
+}
+
 // CLONE_CHILD_CLEARTID: what pthread_join(3) waits for.
 void clear_child_tid(uint64_t word) {
     if (word == 0) return;
@@ -43,8 +52,10 @@ void add_thread(Process& process, Thread& thread) {
     thread.process = &process;
     thread.tid = allocate_tid();
     if (process.threads.empty()) process.pid = thread.tid;
+    thread.state->start_time_ns = monotonic_ns();
     threads_by_tid.insert(thread);
     process.threads.push_back(thread);
+    process.live_threads++;
 }
 
 Thread* find_thread(uint32_t tid) {
@@ -67,10 +78,17 @@ void exit_thread(int status) {
     Thread& thread = *current_thread();
     Process& process = *thread.process;
     release_robust_mutexes();
-    if (process.threads.size() == 1) exit_process(static_cast<uint32_t>(status & 0xff) << 8);
     clear_child_tid(thread.state->clear_child_tid);
     // From here on nothing sleeps: nobody finds a thread that will not answer any more.
+    const auto wait_status = static_cast<uint32_t>(status & 0xff) << 8;
+    if (--process.live_threads == 0) exit_process(wait_status);
     give_up_locks(thread);
+    if (thread.tid == process.pid) {
+        thread.state->has_ended = true;
+        thread.state->wait_status = wait_status;
+        hand_over_signals(thread);
+        stay_as_zombie();
+    }
     process.threads.erase(process.threads.iterator_to(thread));
     threads_by_tid.erase(threads_by_tid.iterator_to(thread));
     hand_over_signals(thread);

@@ -14,7 +14,7 @@ constexpr uint32_t kMaxTid = 4'194'304;
 // Gives the thread its number and enters it: the first number of a process is its pid.
 void add_thread(Process& process, Thread& thread);
 
-// Null if there is no such thread.
+// Null if there is no such thread. A process's first thread is found as long as the process.
 Thread* find_thread(uint32_t tid);
 // The same in one process; 0 is the current thread. ESRCH.
 Result<Thread*> find_own_thread(int tid);
@@ -22,7 +22,7 @@ Result<Thread*> find_own_thread(int tid);
 // comm: prctl(PR_SET_NAME), /proc/PID/task/TID/comm. The first thread's is the process's.
 char (&thread_name(Thread& thread))[16];
 
-// Ends the current thread as exit(2) does; the last one ends the process.
+// Ends the current thread as exit(2) does; the last one ends the process with its status.
 [[noreturn]] void exit_thread(int status);
 
 // set_robust_list(2): marks the mutexes that the current thread held as orphaned.

@@ -8,6 +8,7 @@ namespace coracle {
 namespace {
 
 Result<RefPtr<File>> file_of(const PseudoContext& about) {
+    if (is_zombie(about)) return Error(ENOENT);
     Result<RefPtr<File>> file = about.process->descriptors->get(about.fd);
     if (!file.ok()) return Error(ENOENT);
     return file;
@@ -47,7 +48,7 @@ constexpr PseudoEntry kInfoFile = PseudoEntry::file("", show_descriptor_info);
 
 Result<int> descriptor_number(const PseudoContext& about, std::string_view name, File** file) {
     int64_t number = parse_number(name);
-    if (number < 0 || number > INT32_MAX) return Error(ENOENT);
+    if (number < 0 || number > INT32_MAX || is_zombie(about)) return Error(ENOENT);
     *file = about.process->descriptors->find(static_cast<int>(number));
     if (!*file) return Error(ENOENT);
     return static_cast<int>(number);
@@ -72,6 +73,7 @@ Result<RefPtr<Inode>> lookup_descriptor_info(const PseudoInode& directory,
 Result<void> list_descriptors(const PseudoInode& directory, uint64_t position,
                               DirectoryVisitor& visitor) {
     PseudoContext about = TRY(directory.context());
+    if (is_zombie(about)) return {};
     const DescriptorTable& table = *about.process->descriptors;
     bool shows_links = directory.entry().lookup == lookup_descriptor;
     // Descriptor n is at position n + 2.

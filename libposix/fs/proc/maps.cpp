@@ -71,11 +71,13 @@ void show_amounts(TextBuffer& to, const Amounts& amounts) {
 }  // namespace
 
 Result<void> show_maps(TextBuffer& to, const PseudoContext& about) {
+    if (is_zombie(about)) return {};
     for (const Region& region : about.process->address_space->regions()) show_region(to, region);
     return {};
 }
 
 Result<void> show_smaps(TextBuffer& to, const PseudoContext& about) {
+    if (is_zombie(about)) return {};
     AddressSpace& memory = *about.process->address_space;
     for (const Region& region : memory.regions()) {
         show_region(to, region);
@@ -99,6 +101,7 @@ Result<void> show_smaps(TextBuffer& to, const PseudoContext& about) {
 }
 
 Result<void> show_smaps_rollup(TextBuffer& to, const PseudoContext& about) {
+    if (is_zombie(about)) return Error(ESRCH);
     AddressSpace& memory = *about.process->address_space;
     Amounts sum;
     uint64_t first = 0, last = 0;

@@ -30,6 +30,7 @@ void add_options(TextBuffer& to, const Mount& mount) {
 }  // namespace
 
 Result<void> show_mounts(TextBuffer& to, const PseudoContext& about) {
+    if (is_zombie(about)) return Error(EINVAL);
     for (Mount* mount = Mount::first(); mount; mount = mount->next()) {
         const FileSystem& file_system = mount->file_system();
         TextBuffer point;
@@ -44,6 +45,7 @@ Result<void> show_mounts(TextBuffer& to, const PseudoContext& about) {
 }
 
 Result<void> show_mountinfo(TextBuffer& to, const PseudoContext& about) {
+    if (is_zombie(about)) return Error(EINVAL);
     for (Mount* mount = Mount::first(); mount; mount = mount->next()) {
         const FileSystem& file_system = mount->file_system();
         TextBuffer point;

@@ -13,6 +13,15 @@ extern const PseudoEntry kProcessDirectory;  // /proc/PID
 extern const PseudoEntry kThreadDirectory;   // /proc/PID/task/TID
 extern const PseudoEntry kSysDirectory;      // /proc/sys
 
+// Whether it is about a first thread that has ended before others: no memory, no files.
+bool is_zombie(const PseudoContext& about);
+
+// What /proc/PID/stat and /proc/PID/task/TID/stat differ in is whose CPU time they tell.
+Result<void> show_process_stat(TextBuffer& to, const PseudoContext& about);
+Result<void> show_thread_stat(TextBuffer& to, const PseudoContext& about);
+Result<void> show_statm(TextBuffer& to, const PseudoContext& about);
+Result<void> show_status(TextBuffer& to, const PseudoContext& about);
+
 Result<void> show_maps(TextBuffer& to, const PseudoContext& about);
 Result<void> show_smaps(TextBuffer& to, const PseudoContext& about);
 Result<void> show_smaps_rollup(TextBuffer& to, const PseudoContext& about);
