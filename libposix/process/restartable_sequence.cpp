@@ -2,6 +2,8 @@
 
 #include <cstddef>
 
+#include "kernel-min/core/gates.h"
+#include "kernel-min/core/layout.h"
 #include "kernel-min/lib/user_ptr.h"
 #include "libposix/process/process.h"
 #include "libposix/signals/signal_delivery.h"
@@ -84,6 +86,17 @@ void resume_restartable_sequence(TrapFrame& frame) {
     const uint32_t cpu = thread.sequence_cpu;
     if (!is_good || !write_cpu(thread.state->rseq_area, cpu, cpu).ok()) {
         force_signal(kSigSegv);
+    }
+}
+
+void abort_sequences_elsewhere(const Process& process, int only) {
+    for (unsigned i = 0; i < cpu_count; i++) {
+        Cpu& cpu = *cpus[i];
+        if (&cpu == current_cpu() || cpu.current->process != &process) continue;
+        if (only != -1 && cpu.id != static_cast<uint32_t>(only)) continue;
+        cpu.pending.fetch_or(kPendingSequence);
+        // Application code enters the kernel by it. Requested first, so it is there when a flush is.
+        core::send_interrupt(cpu, WAKE_VECTOR);
     }
 }
 

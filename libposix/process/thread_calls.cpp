@@ -1,10 +1,10 @@
-// set_tid_address, the robust list, membarrier, unshare and kcmp: what threads and processes share.
-#include <linux/kcmp.h>
+// set_tid_address, the robust list, membarrier and unshare.
 #include <linux/membarrier.h>
 #include <linux/sched.h>
 
 #include "kernel-min/lib/user_ptr.h"
 #include "kernel-min/sched/tlb.h"
+#include "libposix/process/restartable_sequence.h"
 #include "libposix/process/threads.h"
 #include "syscall-table/handlers.h"
 
@@ -59,7 +59,7 @@ Result<long> sys_get_robust_list(int pid, UserOut<unsigned long> head, UserOut<s
     return 0;
 }
 
-Result<long> sys_membarrier(int command, unsigned int flags, int) {
+Result<long> sys_membarrier(int command, unsigned int flags, int cpu) {
     const bool takes_cpu = command == MEMBARRIER_CMD_PRIVATE_EXPEDITED_RSEQ;
     if (flags && !(takes_cpu && flags == MEMBARRIER_CMD_FLAG_CPU)) return Error(EINVAL);
     if (command == MEMBARRIER_CMD_QUERY) return kBarriers | kRegistrations;
@@ -73,45 +73,30 @@ Result<long> sys_membarrier(int command, unsigned int flags, int) {
     }
     const uint32_t needed = needed_registration(command);
     if (needed & ~process.membarrier_registrations) return Error(EPERM);
+    if (cpu_count == 1) return 0;
+    if (takes_cpu) {
+        constexpr int kEveryCpu = -1;
+        abort_sequences_elsewhere(process, flags & MEMBARRIER_CMD_FLAG_CPU ? cpu : kEveryCpu);
+    }
     // An interrupt orders memory on the CPU that takes it, and so does the kernel lock on those
     // that idle. Only those that run the process matter: the way of its TLB flushes.
-    if (cpu_count > 1) flush_other_tlbs(current_thread()->page_table, 0, kUserEnd);
+    flush_other_tlbs(current_thread()->page_table, 0, kUserEnd);
     return 0;
 }
 
-// A single thread shares nothing that it could stop sharing; namespaces need CAP_SYS_ADMIN.
+// A thread that is alone shares nothing. Threads cannot part, neither here nor, but for CLONE_FS,
+// CLONE_FILES and CLONE_SYSVSEM, on Linux. Namespaces need CAP_SYS_ADMIN.
 Result<long> sys_unshare(unsigned long flags) {
     constexpr unsigned long kShared = CLONE_FS | CLONE_FILES | CLONE_SYSVSEM | CLONE_THREAD |
                                       CLONE_SIGHAND | CLONE_VM;
     constexpr unsigned long kNamespaces = CLONE_NEWNS | CLONE_NEWCGROUP | CLONE_NEWUTS |
                                           CLONE_NEWIPC | CLONE_NEWUSER | CLONE_NEWPID |
                                           CLONE_NEWNET | CLONE_NEWTIME;
+    const bool is_alone = current_process()->threads.size() == 1;
     if (flags & ~(kShared | kNamespaces)) return Error(EINVAL);
+    if (!is_alone && (flags & (kShared | CLONE_NEWUSER))) return Error(EINVAL);
     if (flags & kNamespaces) return Error(EPERM);
     return 0;
-}
-
-Result<long> sys_kcmp(int pid1, int pid2, int type, unsigned long index1, unsigned long index2) {
-    const auto own = static_cast<int>(current_process()->pid);
-    if (pid1 != own || pid2 != own) return Error(ESRCH);
-    switch (type) {
-        case KCMP_FILE: {
-            DescriptorTable& table = *current_process()->descriptors;
-            const RefPtr<File> first = TRY(table.get(static_cast<int>(index1)));
-            const RefPtr<File> second = TRY(table.get(static_cast<int>(index2)));
-            if (first == second) return 0;
-            return first.get() < second.get() ? 1 : 2;
-        }
-        case KCMP_VM:
-        case KCMP_FILES:
-        case KCMP_FS:
-        case KCMP_SIGHAND:
-        case KCMP_IO:
-        case KCMP_SYSVSEM:
-            return 0;  // equal: it is one process
-        default:
-            return Error(EINVAL);
-    }
 }
 
 }  // namespace coracle
