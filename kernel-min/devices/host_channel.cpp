@@ -33,6 +33,7 @@ constexpr uint64_t kTraceDelayNs = 5'000'000;
 
 void deliver(FrameType type, std::span<const char> piece, uint32_t remaining);
 void publish();
+void reclaim();
 
 bool connected;
 virtio::Console console;
@@ -64,14 +65,19 @@ void receive_config(std::span<const char> piece, uint32_t remaining) {
     config_received += piece.size();
 }
 
+// Gives the device all that was appended. Bytes that find no free descriptor leave when the device
+// returns one, which its interrupt tells.
 void publish() {
     if (ring.publish()) console.notify_transmit();
+    while (ring.unpublished() > 0 && console.transmit.enable_interrupts()) reclaim();
 }
 
+// Who still waits for the device afterwards has to enable interrupts again.
 void reclaim() {
     if (!ring.reclaim()) return;
-    if (ring.unpublished() > 0) publish();  // there was no descriptor before
+    console.transmit.disable_interrupts();
     space_freed.wake_all();
+    if (ring.unpublished() > 0) publish();
 }
 
 void receive() {
@@ -113,14 +119,14 @@ void wait_for_space(size_t bytes) {
         return;
     publish();
     auto ready = [&] {
-        reclaim();
-        if (has_space(bytes)) return true;
-        if (console.transmit.enable_interrupts()) reclaim();
-        return has_space(bytes);
+        do {
+            reclaim();
+            if (has_space(bytes)) return true;
+        } while (console.transmit.enable_interrupts());
+        return false;
     };
     while (!wait_until(space_freed, Deadline::never(), ready, Interruptible::kNo).ok()) {
     }
-    console.transmit.disable_interrupts();
 }
 
 // Completes the frame whose payload lies behind the header's place.
@@ -247,7 +253,7 @@ void send_exit(uint32_t wait_status) {
     if (!connected) return;
     send(FrameType::kExit, {reinterpret_cast<const char*>(&wait_status), sizeof(wait_status)});
     wait_alone(UINT64_MAX, [] {
-        if (!ring.is_empty() && console.transmit.enable_interrupts()) reclaim();
+        while (!ring.is_empty() && console.transmit.enable_interrupts()) reclaim();
         return ring.is_empty();
     });
 }
