@@ -12,7 +12,6 @@ namespace coracle {
 class RunQueue {
   public:
     bool is_empty() const { return ready_.empty(); }
-    size_t size() const { return size_; }
     Thread* first() { return ready_.empty() ? nullptr : &*ready_.begin(); }
 
     // A thread that slept comes back with at most `credit` ticks of virtual run time to catch up.
@@ -34,10 +33,7 @@ class RunQueue {
         insert(thread);
     }
 
-    void remove(Thread& thread) {
-        ready_.erase(ready_.iterator_to(thread));
-        size_--;
-    }
+    void remove(Thread& thread) { ready_.erase(ready_.iterator_to(thread)); }
 
     // The first for which `condition` holds, removed.
     template <typename Condition>
@@ -67,16 +63,12 @@ class RunQueue {
     struct ByKey {
         bool operator()(const Thread& a, const Thread& b) const { return a.key < b.key; }
     };
-    void insert(Thread& thread) {
-        ready_.insert(thread);
-        size_++;
-    }
+    void insert(Thread& thread) { ready_.insert(thread); }
 
     boost::intrusive::multiset<Thread, boost::intrusive::base_hook<ReadyHook>,
                                boost::intrusive::compare<ByKey>,
                                boost::intrusive::constant_time_size<false>>
         ready_;
-    size_t size_ = 0;
     uint64_t floor_ = kFirstVirtualTime;
     uint64_t next_arrival_ = uint64_t{1} << 63, first_arrival_ = uint64_t{1} << 63;
 };
