@@ -153,6 +153,22 @@ void deliver_icmp_error(const uint8_t* quoted, size_t size, IcmpError error) {
     if (transport && transport->error) transport->error(error);
 }
 
+std::optional<IncomingIcmpError> read_icmp_error(const Buffer& packet, const IpInput& how) {
+    const bool is_v4 = how.source.is_v4();
+    auto incoming = std::make_optional<IncomingIcmpError>();
+    incoming->size = std::min(packet.chain_length(), sizeof(incoming->message));
+    if (incoming->size < kIcmpHeaderSize + (is_v4 ? ipv4::kHeaderSize : ipv6::kHeaderSize)) {
+        (is_v4 ? counters.icmp4 : counters.icmp6).in_errors++;
+        return {};
+    }
+    packet.copy_out(0, incoming->message, incoming->size);
+    incoming->error.type = incoming->message[0];
+    incoming->error.code = incoming->message[1];
+    incoming->error.offender = how.source;
+    incoming->error.interface = how.interface;
+    return incoming;
+}
+
 void report_undeliverable(BufferPtr packet, int error) {
     uint8_t quoted[128];
     size_t size = std::min(packet->chain_length(), sizeof(quoted));

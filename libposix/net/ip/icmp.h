@@ -1,6 +1,8 @@
 // ICMP (RFC 792, RFC 1122, 3.2.2) and ICMPv6 (RFC 4443): echoes, errors to others and from them.
 #pragma once
 
+#include <optional>
+
 #include "libposix/net/ip.h"
 
 namespace coracle::net {
@@ -23,6 +25,20 @@ void report_undeliverable(BufferPtr packet, int error);
 bool icmp_error_is_allowed();  // takes from the budget
 // Parses what an error quotes and tells the transport. `quoted` from its IP header on.
 void deliver_icmp_error(const uint8_t* quoted, size_t size, IcmpError error);
+constexpr size_t kIcmpHeaderSize = 8;
+// The beginning of an error that came in, from the ICMP header on, and what it says in either
+// version.
+struct IncomingIcmpError {
+    uint8_t message[kIcmpHeaderSize + 256];
+    size_t size;
+    IcmpError error;
+
+    void deliver() const {
+        deliver_icmp_error(message + kIcmpHeaderSize, size - kIcmpHeaderSize, error);
+    }
+};
+// Nothing, and counted, if it quotes less than an IP header.
+std::optional<IncomingIcmpError> read_icmp_error(const Buffer& packet, const IpInput& how);
 
 void icmpv4_input(BufferPtr packet, const IpInput& how);
 void icmpv6_input(BufferPtr packet, const IpInput& how);

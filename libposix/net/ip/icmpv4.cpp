@@ -11,8 +11,6 @@ namespace coracle::net {
 
 namespace {
 
-constexpr size_t kHeaderSize = 8;
-
 struct Meaning {
     int error;
     bool is_fatal;
@@ -34,26 +32,18 @@ uint32_t guess_mtu(uint32_t packet_size) {
 }
 
 void error_input(Buffer& packet, const IpInput& how, uint8_t type, uint8_t code) {
-    uint8_t message[kHeaderSize + 128];
-    size_t size = std::min(packet.chain_length(), sizeof(message));
-    if (size < kHeaderSize + ipv4::kHeaderSize) {
-        counters.icmp4.in_errors++;
-        return;
-    }
-    packet.copy_out(0, message, size);
-    IcmpError error{};
-    error.type = type;
-    error.code = code;
-    error.offender = how.source;
-    error.interface = how.interface;
+    auto incoming = read_icmp_error(packet, how);
+    if (!incoming) return;
+    IcmpError& error = incoming->error;
     if (type == ICMP_DEST_UNREACH) {
         if (code >= sizeof(kUnreachable) / sizeof(kUnreachable[0])) return;
         error.error = kUnreachable[code].error;
         error.is_fatal = kUnreachable[code].is_fatal;
         if (code == ICMP_FRAG_NEEDED) {
-            error.mtu = read_be16(message + 6);
+            error.mtu = read_be16(incoming->message + 6);
             if (error.mtu == 0) {
-                error.mtu = guess_mtu(read_be16(message + kHeaderSize + ipv4::kTotalLength));
+                const uint8_t* quoted = incoming->message + kIcmpHeaderSize;
+                error.mtu = guess_mtu(read_be16(quoted + ipv4::kTotalLength));
             }
         }
     } else if (type == ICMP_TIME_EXCEEDED) {
@@ -62,7 +52,7 @@ void error_input(Buffer& packet, const IpInput& how, uint8_t type, uint8_t code)
         error.error = EPROTO;
         error.is_fatal = true;
     }
-    deliver_icmp_error(message + kHeaderSize, size - kHeaderSize, error);
+    incoming->deliver();
 }
 
 // The request itself becomes the answer, with whatever it carries.
@@ -105,7 +95,7 @@ void icmpv4_input(BufferPtr packet, const IpInput& how) {
     IcmpCounters& counted = counters.icmp4;
     counted.in_messages++;
     size_t length = packet->chain_length();
-    if (!make_contiguous(packet, kHeaderSize)) {
+    if (!make_contiguous(packet, kIcmpHeaderSize)) {
         counted.in_errors++;
         return;
     }

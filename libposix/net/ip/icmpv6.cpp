@@ -13,21 +13,10 @@ namespace coracle::net {
 
 namespace {
 
-constexpr size_t kHeaderSize = 8;
-
 void error_input(Buffer& packet, const IpInput& how, uint8_t type, uint8_t code) {
-    uint8_t message[kHeaderSize + 256];
-    size_t size = std::min(packet.chain_length(), sizeof(message));
-    if (size < kHeaderSize + ipv6::kHeaderSize) {
-        counters.icmp6.in_errors++;
-        return;
-    }
-    packet.copy_out(0, message, size);
-    IcmpError error{};
-    error.type = type;
-    error.code = code;
-    error.offender = how.source;
-    error.interface = how.interface;
+    auto incoming = read_icmp_error(packet, how);
+    if (!incoming) return;
+    IcmpError& error = incoming->error;
     // Linux's icmpv6_err_convert.
     switch (type) {
         case ICMPV6_DEST_UNREACH:
@@ -42,7 +31,7 @@ void error_input(Buffer& packet, const IpInput& how, uint8_t type, uint8_t code)
             break;
         case ICMPV6_PKT_TOOBIG:
             error.error = EMSGSIZE;
-            error.mtu = read_be32(message + 4);
+            error.mtu = read_be32(incoming->message + 4);
             break;
         case ICMPV6_TIME_EXCEED:
             error.error = EHOSTUNREACH;
@@ -51,7 +40,7 @@ void error_input(Buffer& packet, const IpInput& how, uint8_t type, uint8_t code)
             error.error = EPROTO;
             error.is_fatal = true;
     }
-    deliver_icmp_error(message + kHeaderSize, size - kHeaderSize, error);
+    incoming->deliver();
 }
 
 void answer_echo(const Buffer& request, const IpInput& how) {
