@@ -51,32 +51,25 @@ Result<void> set_linger(SocketOptions& options, UserIn<char> value, unsigned len
     return {};
 }
 
-Result<void> set_on_off(Socket& socket, int option, bool on) {
-    switch (option) {
-        case SO_DEBUG:
-            if (on && !has_capability(kCapNetAdmin)) return Error(EACCES);
-            break;
-        case SO_LOCK_FILTER:
-            if (!on && socket.options.is_on(option)) return Error(EPERM);
-            break;
-        case SO_ZEROCOPY:
-            if (!socket.has_zero_copy()) return Error(EOPNOTSUPP);
-            break;
-        case SO_REUSEADDR:
-        case SO_REUSEPORT:
-        case SO_DONTROUTE:
-        case SO_BROADCAST:
-        case SO_KEEPALIVE:
-        case SO_OOBINLINE:
-        case SO_NO_CHECK:
-        case SO_PASSCRED:
-        case SO_PASSSEC:
-        case SO_RXQ_OVFL:
-        case SO_SELECT_ERR_QUEUE:
-            break;
-        default:
-            return Error(ENOPROTOOPT);
+// The options that are on or off (SocketOptions::flags).
+constexpr uint64_t kOnOffOptions = [] {
+    uint64_t bits = 0;
+    for (int option : {SO_DEBUG, SO_REUSEADDR, SO_REUSEPORT, SO_DONTROUTE, SO_BROADCAST,
+                       SO_KEEPALIVE, SO_OOBINLINE, SO_NO_CHECK, SO_PASSCRED, SO_PASSSEC,
+                       SO_RXQ_OVFL, SO_LOCK_FILTER, SO_SELECT_ERR_QUEUE, SO_ZEROCOPY}) {
+        bits |= uint64_t{1} << option;
     }
+    return bits;
+}();
+bool is_on_off(int option) {
+    return option >= 0 && option < 64 && (kOnOffOptions >> option & 1) != 0;
+}
+
+Result<void> set_on_off(Socket& socket, int option, bool on) {
+    if (!is_on_off(option)) return Error(ENOPROTOOPT);
+    if (option == SO_DEBUG && on && !has_capability(kCapNetAdmin)) return Error(EACCES);
+    if (option == SO_LOCK_FILTER && !on && socket.options.is_on(option)) return Error(EPERM);
+    if (option == SO_ZEROCOPY && !socket.has_zero_copy()) return Error(EOPNOTSUPP);
     socket.options.set(option, on);
     return {};
 }
@@ -211,23 +204,9 @@ Result<int> int_option(Socket& socket, int option) {
         case kTimestampingOld:
         case kTimestampingNew:
             return static_cast<int>(options.timestamping);
-        case SO_DEBUG:
-        case SO_REUSEADDR:
-        case SO_REUSEPORT:
-        case SO_DONTROUTE:
-        case SO_BROADCAST:
-        case SO_KEEPALIVE:
-        case SO_OOBINLINE:
-        case SO_NO_CHECK:
-        case SO_PASSCRED:
-        case SO_PASSSEC:
-        case SO_RXQ_OVFL:
-        case SO_LOCK_FILTER:
-        case SO_SELECT_ERR_QUEUE:
-        case SO_ZEROCOPY:
-            return int{options.is_on(option)};
         default:
-            return Error(ENOPROTOOPT);
+            if (!is_on_off(option)) return Error(ENOPROTOOPT);
+            return int{options.is_on(option)};
     }
 }
 
