@@ -28,17 +28,11 @@ TEST_F(SocketOptionsTest, CreationErrors) {
     EXPECT_ERRNO(socketpair(AF_UNIX, SOCK_STREAM, 5, fds), EPROTONOSUPPORT);
     EXPECT_ERRNO(socketpair(AF_UNIX, SOCK_STREAM, 0, reinterpret_cast<int*>(bad_pointer())),
                  EFAULT);
-    Descriptor next(dup(0));
-    rlimit old, low;
-    ASSERT_OK(getrlimit(RLIMIT_NOFILE, &old));
-    low = old;
-    low.rlim_cur = static_cast<rlim_t>(next + 2);
-    ASSERT_OK(setrlimit(RLIMIT_NOFILE, &low));
+    DescriptorLimit limit(1);
     EXPECT_ERRNO(socketpair(AF_UNIX, SOCK_STREAM, 0, fds), EMFILE);
     Descriptor last(socket(AF_UNIX, SOCK_STREAM, 0));
     EXPECT_GE(last, 0);
     EXPECT_ERRNO(socket(AF_UNIX, SOCK_STREAM, 0), EMFILE);
-    ASSERT_OK(setrlimit(RLIMIT_NOFILE, &old));
 }
 
 TEST_F(SocketOptionsTest, CreationFlags) {

@@ -67,6 +67,22 @@ inline std::string abstract_name(const char* text) {
     return std::string(1, '\0') + "coracle-" + std::to_string(getpid()) + text;
 }
 
+// Until the end of the scope, this many descriptors more can be had.
+class DescriptorLimit {
+  public:
+    explicit DescriptorLimit(int more) {
+        Descriptor next(dup(0));
+        EXPECT_OK(getrlimit(RLIMIT_NOFILE, &old_));
+        rlimit low = old_;
+        low.rlim_cur = static_cast<rlim_t>(next + more);
+        EXPECT_OK(setrlimit(RLIMIT_NOFILE, &low));
+    }
+    ~DescriptorLimit() { EXPECT_OK(setrlimit(RLIMIT_NOFILE, &old_)); }
+
+  private:
+    rlimit old_ = {};
+};
+
 // The events that hold now.
 inline int poll_now(int fd, int events = POLLIN | POLLOUT | POLLRDHUP | POLLPRI) {
     pollfd entry = {fd, static_cast<short>(events), 0};

@@ -45,30 +45,26 @@ TEST_F(TcpOptions, Defaults) {
 }
 
 TEST_F(TcpOptions, WhatIsSetIsShown) {
-    EXPECT_EQ(set(TCP_NODELAY, 5), 0);
-    EXPECT_EQ(get(TCP_NODELAY), 1);
-    EXPECT_EQ(set(TCP_CORK, 1), 0);
-    EXPECT_EQ(get(TCP_CORK), 1);
-    EXPECT_EQ(set(TCP_KEEPIDLE, 60), 0);
-    EXPECT_EQ(get(TCP_KEEPIDLE), 60);
-    EXPECT_EQ(set(TCP_KEEPINTVL, 10), 0);
-    EXPECT_EQ(get(TCP_KEEPINTVL), 10);
-    EXPECT_EQ(set(TCP_KEEPCNT, 5), 0);
-    EXPECT_EQ(get(TCP_KEEPCNT), 5);
-    EXPECT_EQ(set(TCP_SYNCNT, 3), 0);
-    EXPECT_EQ(get(TCP_SYNCNT), 3);
-    EXPECT_EQ(set(TCP_USER_TIMEOUT, 5000), 0);
-    EXPECT_EQ(get(TCP_USER_TIMEOUT), 5000);
-    EXPECT_EQ(set(TCP_LINGER2, 20), 0);
-    EXPECT_EQ(get(TCP_LINGER2), 20);
-    EXPECT_EQ(set(TCP_LINGER2, -1), 0);
-    EXPECT_EQ(get(TCP_LINGER2), -1);
-    EXPECT_EQ(set(TCP_DEFER_ACCEPT, 1), 0);
-    EXPECT_EQ(get(TCP_DEFER_ACCEPT), 1);
-    EXPECT_EQ(set(TCP_DEFER_ACCEPT, 5), 0);
-    EXPECT_EQ(get(TCP_DEFER_ACCEPT), 7);
-    EXPECT_EQ(set(TCP_NOTSENT_LOWAT, 16384), 0);
-    EXPECT_EQ(get(TCP_NOTSENT_LOWAT), 16384);
+    struct {
+        int option, given, shown;
+    } const cases[] = {
+        {TCP_NODELAY, 5, 1},
+        {TCP_CORK, 1, 1},
+        {TCP_KEEPIDLE, 60, 60},
+        {TCP_KEEPINTVL, 10, 10},
+        {TCP_KEEPCNT, 5, 5},
+        {TCP_SYNCNT, 3, 3},
+        {TCP_USER_TIMEOUT, 5000, 5000},
+        {TCP_LINGER2, 20, 20},
+        {TCP_LINGER2, -1, -1},
+        {TCP_DEFER_ACCEPT, 1, 1},
+        {TCP_DEFER_ACCEPT, 5, 7},
+        {TCP_NOTSENT_LOWAT, 16384, 16384},
+    };
+    for (const auto& [option, given, shown] : cases) {
+        EXPECT_EQ(set(option, given), 0) << option;
+        EXPECT_EQ(get(option), shown) << option << " set to " << given;
+    }
     EXPECT_EQ(set(TCP_MAXSEG, 1000), 0);
 }
 

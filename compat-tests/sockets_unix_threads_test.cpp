@@ -13,6 +13,16 @@ using std::chrono::milliseconds;
 
 class BlockingTest : public SocketsTest {
   protected:
+    // What goes through: different at every place.
+    static char byte_at(size_t place) { return static_cast<char>(place * 2654435761u >> 13); }
+    static void fill(char* data, size_t size, size_t place) {
+        for (size_t i = 0; i < size; i++) data[i] = byte_at(place + i);
+    }
+    static size_t wrong_bytes(const char* data, ssize_t size, size_t place) {
+        size_t wrong = 0;
+        for (ssize_t i = 0; i < size; i++) wrong += data[i] != byte_at(place++);
+        return wrong;
+    }
     static void soon() { std::this_thread::sleep_for(milliseconds(20)); }
     char buffer_[65536];
 };
@@ -61,8 +71,7 @@ TEST_F(BlockingTest, MuchDataGoesThrough) {
         size_t sent = 0;
         while (sent < kTotal) {
             const size_t part = std::min(data.size() - sent % 777, kTotal - sent);
-            for (size_t i = 0; i < part; i++)
-                data[i] = static_cast<char>((sent + i) * 2654435761u >> 13);
+            fill(data.data(), part, sent);
             ASSERT_EQ(send(fd, data.data(), part, 0), static_cast<ssize_t>(part));
             sent += part;
         }
@@ -70,10 +79,7 @@ TEST_F(BlockingTest, MuchDataGoesThrough) {
     });
     size_t got = 0, wrong = 0;
     for (ssize_t n; (n = recv(b, buffer_, 1 + got % sizeof(buffer_), 0)) > 0;) {
-        for (ssize_t i = 0; i < n; i++) {
-            wrong +=
-                buffer_[i] != static_cast<char>((got + static_cast<size_t>(i)) * 2654435761u >> 13);
-        }
+        wrong += wrong_bytes(buffer_, n, got);
         got += static_cast<size_t>(n);
     }
     writer.join();
@@ -90,8 +96,7 @@ TEST_F(BlockingTest, MuchDataGoesThroughPipes) {
         std::vector<char> data(20000);
         for (size_t sent = 0; sent < kTotal;) {
             const size_t part = std::min(1 + sent % data.size(), kTotal - sent);
-            for (size_t i = 0; i < part; i++)
-                data[i] = static_cast<char>((sent + i) * 2654435761u >> 13);
+            fill(data.data(), part, sent);
             ASSERT_EQ(write(writer_end, data.data(), part), static_cast<ssize_t>(part));
             sent += part;
         }
@@ -99,10 +104,7 @@ TEST_F(BlockingTest, MuchDataGoesThroughPipes) {
     });
     size_t got = 0, wrong = 0;
     for (ssize_t n; (n = read(reader, buffer_, 1 + got % 9001)) > 0;) {
-        for (ssize_t i = 0; i < n; i++) {
-            wrong +=
-                buffer_[i] != static_cast<char>((got + static_cast<size_t>(i)) * 2654435761u >> 13);
-        }
+        wrong += wrong_bytes(buffer_, n, got);
         got += static_cast<size_t>(n);
     }
     writer.join();
