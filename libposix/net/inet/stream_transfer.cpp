@@ -54,9 +54,14 @@ Result<size_t> StreamSocket::send(SendMessage& message) {
     while (!message.data.is_empty()) {
         bool may_send = !connection->error_code && !connection->send_shut;
         if (may_send && connection->send_space() == 0) {
-            connection->want_space_event = true;
             Result<void> waited = wait.until(changed_, [&] {
-                return connection->error_code || connection->send_shut || connection->is_writable();
+                if (connection->error_code || connection->send_shut || connection->is_writable()) {
+                    return true;
+                }
+                // Asked for each time: what woke us may have been used up since, by the memory that
+                // cutting a segment costs.
+                connection->want_space_event = true;
+                return false;
             });
             if (!waited.ok()) {
                 if (sent) break;
