@@ -19,9 +19,10 @@ struct CongestionState {
     uint32_t window_clamp = UINT32_MAX;
 
     // Cubic's (RFC 9438, 4.1).
-    uint32_t window_max = 0;  // W_max: before the last reduction
-    uint32_t origin = 0;      // the plateau that the curve goes to
-    uint32_t estimate = 0;    // W_est: what Reno would have
+    uint32_t window_max = 0;    // W_max: before the last reduction, less if others grow
+    uint32_t window_prior = 0;  // cwnd_prior: before the last reduction
+    uint32_t origin = 0;        // the plateau that the curve goes to
+    uint32_t estimate = 0;      // W_est: what Reno would have
     uint32_t estimate_credit = 0;
     uint32_t growth_interval = 0;  // packets to acknowledge for one more in the window
     uint32_t last_window = 0;

@@ -42,6 +42,7 @@ class Cubic final : public CongestionControl {
 
     uint32_t threshold_after_loss(CongestionState& state) const override {
         state.epoch_ns = 0;
+        state.window_prior = state.window;
         // Fast convergence, 4.7: give way to newcomers.
         state.window_max =
             state.window < state.window_max
@@ -52,7 +53,7 @@ class Cubic final : public CongestionControl {
 
     void reset(CongestionState& state) const override {
         state.epoch_ns = 0;
-        state.window_max = 0;
+        state.window_max = state.window_prior = 0;
         state.round_minimum_ns = state.last_round_minimum_ns = UINT64_MAX;
         state.round_samples = 0;
     }
@@ -108,8 +109,10 @@ class Cubic final : public CongestionControl {
         int64_t window = state.window;
         state.growth_interval = target > window ? static_cast<uint32_t>(window / (target - window))
                                                 : static_cast<uint32_t>(100 * window);
-        // As fast as Reno at least (4.3): alpha = 3 (1 - beta) / (1 + beta) = 9/17 a round trip.
-        uint32_t estimate_interval = std::max(state.window * 17 / 9, 1u);
+        // As fast as Reno at least (4.3): alpha = 3 (1 - beta) / (1 + beta) = 9/17 a round trip, and
+        // 1 from where the window was before, so as not to lose on average.
+        uint32_t estimate_interval =
+            std::max(state.estimate < state.window_prior ? state.window * 17 / 9 : state.window, 1u);
         uint32_t steps = state.estimate_credit / estimate_interval;
         state.estimate += steps;
         state.estimate_credit -= steps * estimate_interval;

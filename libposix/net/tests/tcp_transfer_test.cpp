@@ -10,11 +10,12 @@ struct Scenario {
     const char* name;
     WireSettings wire;
     uint64_t bytes;
-    double least_share = 0;  // of the wire's rate
+    double least_share = 0;  // of the wire's rate, the mean over the seeds
     bool offload = false;    // super-segments
     bool sack = true;
     bool timestamps = true;
     bool reno = false;
+    uint64_t seeds = 2;
 };
 
 class TransferTest : public testing::TestWithParam<Scenario> {
@@ -24,7 +25,8 @@ class TransferTest : public testing::TestWithParam<Scenario> {
 
 TEST_P(TransferTest, EveryByteArrives) {
     const Scenario& scenario = GetParam();
-    for (uint64_t seed : {1, 2}) {
+    double total_share = 0;
+    for (uint64_t seed = 1; seed <= scenario.seeds; seed++) {
         World world(seed, scenario.wire);
         for (Host* host : {&world.client, &world.server}) {
             if (scenario.offload) host->properties.largest_segment = 65000;
@@ -59,7 +61,7 @@ TEST_P(TransferTest, EveryByteArrives) {
         const Counters& counters = world.client.stack.counters;
         if (scenario.wire.bytes_per_second) {
             double share = rate / static_cast<double>(scenario.wire.bytes_per_second);
-            EXPECT_GE(share, scenario.least_share) << "seed " << seed;
+            total_share += share;
             printf("[ seed %lu  ] %.1f MB/s, share %.3f, %lu lost, %lu sent again, %lu timeouts\n",
                    seed, rate / 1e6, share, world.packets_lost, counters.RetransSegs,
                    counters.TCPTimeouts);
@@ -68,6 +70,7 @@ TEST_P(TransferTest, EveryByteArrives) {
                    rate / 1e6, world.packets_lost, counters.RetransSegs, counters.TCPTimeouts);
         }
     }
+    EXPECT_GE(total_share / static_cast<double>(scenario.seeds), scenario.least_share);
 }
 
 WireSettings wire(uint64_t delay_ms, double loss = 0, uint32_t mtu = 1500) {
@@ -117,8 +120,12 @@ INSTANTIATE_TEST_SUITE_P(
                     Scenario{"Rate1GbitFar", limited(25, 1000, 4096), 48 * kMiB, 0.25, true},
                     Scenario{"SmallQueue", limited(10, 50, 64), 12 * kMiB, 0.75},
                     Scenario{"Reno", limited(10, 50, 64), 12 * kMiB, 0.6, false, true, true, true},
-                    Scenario{"Loss0_1", limited(5, 100, 256, 0.001), 12 * kMiB, 0.35},
-                    Scenario{"Loss1", limited(1, 100, 256, 0.01), 6 * kMiB, 0.4},
+                    // Reno's mean window is 1.22 / sqrt(loss) packets, 0.46 of this wire; one
+                    // transfer of nine losses may be far from the mean.
+                    Scenario{"Loss0_1", limited(5, 100, 256, 0.001), 12 * kMiB, 0.54, false, true,
+                             true, false, 8},
+                    Scenario{"Loss1", limited(1, 100, 256, 0.01), 6 * kMiB, 0.47, false, true,
+                             true, false, 8},
                     Scenario{"Loss5", wire(1, 0.05), 4 * kMiB},
                     Scenario{"Loss20", wire(1, 0.2), kMiB / 2},
                     Scenario{"LossOffload", wire(1, 0.02), 8 * kMiB, 0, true},
