@@ -4,7 +4,7 @@
 #include <sys/wait.h>
 
 #include "kernel-min/lib/user_ptr.h"
-#include "libposix/process/process.h"
+#include "libposix/process/pidfd.h"
 #include "syscall-table/handlers.h"
 
 namespace coracle {
@@ -72,8 +72,9 @@ Result<long> sys_waitid(int type, int id, UserOut<SignalInfo>, int options,
             if (id < 0) return Error(EINVAL);
             break;
         case P_PIDFD:
-            // No descriptor is a process's.
-            return Error(id < 0 ? EINVAL : EBADF);
+            if (id < 0) return Error(EINVAL);
+            TRY(get_pid_file(id));  // nobody's child
+            break;
         default:
             return Error(EINVAL);
     }

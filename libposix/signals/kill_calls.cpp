@@ -1,8 +1,9 @@
-// kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo. There is one process: everybody else is
+// kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo, pidfd_send_signal. There is one process: everybody else is
 // ESRCH.
 #include <climits>
 
 #include "kernel-min/lib/user_ptr.h"
+#include "libposix/process/pidfd.h"
 #include "libposix/process/threads.h"
 #include "libposix/signals/signal_delivery.h"
 #include "syscall-table/handlers.h"
@@ -79,6 +80,16 @@ Result<long> sys_rt_tgsigqueueinfo(int tgid, int tid, int signo, UserIn<SignalIn
     const SignalInfo info = TRY(read_info(user_info, signo, tid));
     if (static_cast<uint32_t>(tgid) != current_process()->pid) return Error(ESRCH);
     return send_to_thread(tid, signo, info);
+}
+
+Result<long> sys_pidfd_send_signal(int pidfd, int signo, UserIn<SignalInfo> user_info,
+                                   unsigned flags) {
+    if (flags) return Error(EINVAL);
+    const RefPtr<PidFile> target = TRY(get_pid_file(pidfd));
+    if (!user_info) return send_to_process(signo, info_from_self(signo, kSiUser));
+    if (TRY(user_info.read()).signo != signo) return Error(EINVAL);
+    const auto pid = static_cast<int>(target->process().pid);
+    return send_to_process(signo, TRY(read_info(user_info, signo, pid)));
 }
 
 }  // namespace coracle
