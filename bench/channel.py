@@ -12,16 +12,17 @@ HELLO, STDOUT, STDERR, TRACE, MESSAGE, STDIN_CREDIT, EXIT = range(16, 23)
 class Channel:
     """Answers the guest's hello with a configuration and collects what the program writes."""
 
-    def __init__(self, config, expected):
+    def __init__(self, config, expected, clock):
         self.config = config
         self.expected = expected  # the moment when this came out is noted
+        self.clock = clock
         ours, self.guest_end = socket.socketpair()
         self.socket = ours
         self.data = b""
-        self.started_time = None  # when it asked for the configuration
+        self.started = None  # when it asked for the configuration
         self.messages = b""
         self.wait_status = None
-        self.expected_time = None
+        self.expected_moment = None
         self.thread = threading.Thread(target=self._serve, daemon=True)
 
     def start(self):
@@ -46,14 +47,14 @@ class Channel:
 
     def _handle(self, kind, payload):
         if kind == HELLO:
-            self.started_time = time.monotonic()
+            self.started = self.clock.now()
             words = [f"{key}={value}" for key, value in self.config]
             words.append(f"clock={time.time_ns()}")
             self._send(CONFIG, b"".join(word.encode() + b"\0" for word in words))
         elif kind in (STDOUT, STDERR):
             self.data += payload
-            if self.expected_time is None and self.expected in self.data:
-                self.expected_time = time.monotonic()
+            if self.expected_moment is None and self.expected in self.data:
+                self.expected_moment = self.clock.now()
             self._send(OUTPUT_CREDIT, struct.pack("<II", kind - STDOUT + 1, len(payload)))
         elif kind == STDIN_CREDIT:
             self._send(STDIN_END)

@@ -31,11 +31,19 @@ class Settings:
 
 
 @dataclass
+class Moment:
+    """When something happened: seconds from QEMU's start, and the guest's instructions until
+    then (with the plugin)."""
+    seconds: float
+    instructions: int | None = None
+
+
+@dataclass
 class Run:
-    """What one start of a program showed. Times in seconds from QEMU's start."""
+    """What one start of a program showed."""
     output: str
-    started_s: float | None  # the kernel is up and starts the program
-    expected_s: float | None
+    started: Moment | None  # the kernel is up and starts the program
+    expected: Moment | None
     marks: list = field(default_factory=list)  # (id, total, lower, upper, repeats)
 
     def marks_of(self, identity):
@@ -59,13 +67,32 @@ def read_marks(path):
     return marks
 
 
+class Clock:
+    """Tells moments of one run."""
+
+    def __init__(self, live_file=None):
+        self.start = time.monotonic()
+        self.live_file = live_file
+
+    def instructions(self):
+        """What the guest has executed until now."""
+        words = self.live_file.read_bytes()
+        return sum(int.from_bytes(words[at:at + 8], "little") for at in (0, 8))
+
+    def now(self):
+        seconds = time.monotonic() - self.start
+        return Moment(seconds, self.instructions() if self.live_file else None)
+
+
 class Output:
     """Collects what a program writes to a pipe, and when certain words came."""
 
-    def __init__(self, stream, expected):
+    def __init__(self, stream, expected, clock, started=None):
         self.expected = expected
+        self.clock = clock
         self.data = b""
-        self.started_time = self.expected_time = None
+        self.started = started
+        self.expected_moment = None
         self.stream = stream
         self.thread = threading.Thread(target=self._collect, daemon=True)
         self.thread.start()
@@ -76,20 +103,18 @@ class Output:
     def _collect(self):
         while chunk := self.stream.read1(65536):
             self.data += chunk
-            now = time.monotonic()
-            if self.started_time is None and INIT_LINE in self.data:
-                self.started_time = now
-            if self.expected_time is None and self.expected in self.data:
-                self.expected_time = now
+            if self.started is None and INIT_LINE in self.data:
+                self.started = self.clock.now()
+            if self.expected_moment is None and self.expected in self.data:
+                self.expected_moment = self.clock.now()
 
 
 class Running:
     """A program at work in a guest; to be stopped."""
 
-    def __init__(self, process, output, start):
+    def __init__(self, process, output):
         self.process = process
         self.output = output  # an Output, or the Channel
-        self.start = start
 
     def wait(self, timeout):
         """Until the program's end, or the time limit."""
@@ -105,12 +130,8 @@ class Running:
         self.output.join(1)
 
     def result(self, marks=()):
-        def since_start(moment):
-            return moment and moment - self.start
-
         text = self.output.data.decode(errors="replace").replace("\r\n", "\n")
-        return Run(text, since_start(self.output.started_time),
-                   since_start(self.output.expected_time), marks)
+        return Run(text, self.output.started, self.output.expected_moment, marks)
 
 
 class Guest:
@@ -145,7 +166,8 @@ class Guest:
                                for protocol, host, guest in settings.ports)
             command += ["-netdev", f"user,id=n0{forwards}",
                         "-device", "virtio-net-pci,netdev=n0,disable-legacy=on,romfile="]
-        return self._start(command, program, settings)
+        return self._start(command, program, settings,
+                           Clock(self.live_file if settings.plugin else None))
 
     def run(self, root, program, settings=Settings(), timeout=120, **changes):
         """Runs an argument list to its end, for `timeout` seconds at most. `changes` are to the
@@ -166,14 +188,14 @@ class CoracleGuest(Guest):
         super().__init__(*args)
         self.own_libc = own_libc
 
-    def _start(self, command, program, settings):
+    def _start(self, command, program, settings, clock):
         config = [("program", program[0])] + [("arg", word) for word in program]
         config += [("env", "PATH=/usr/bin:/bin"), ("cwd", "/")]
         if self.own_libc:
             config.append(("libc", "own"))
         if settings.ports:
             config += [("ip", "10.0.2.15/24"), ("gateway", "10.0.2.2")]
-        channel = Channel(config, settings.expected)
+        channel = Channel(config, settings.expected, clock)
         descriptor = channel.guest_end.fileno()
         command = command + [
             "-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-serial", "null",
@@ -184,11 +206,10 @@ class CoracleGuest(Guest):
         else:
             command += ["-device", "virtio-serial-pci,disable-legacy=on,max_ports=2"]
         command += ["-device", "virtserialport,chardev=c0"]
-        start = time.monotonic()
         process = subprocess.Popen(command, pass_fds=[descriptor], stdin=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL)
         channel.start()
-        return Running(process, channel, start)
+        return Running(process, channel)
 
 
 class LinuxGuest(Guest):
@@ -200,14 +221,13 @@ class LinuxGuest(Guest):
         # with a slow clock.
         self.tsc_khz = round(tsc_hz / 1000)
 
-    def _start(self, command, program, settings):
+    def _start(self, command, program, settings, clock):
         command = command + ["-serial", "stdio", "-append",
                              f"console=ttyS0 quiet tsc=reliable tsc_early_khz={self.tsc_khz} "
                              f"reboot=t panic=-1 -- {' '.join(program)}"]
-        start = time.monotonic()
         process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                    stderr=subprocess.DEVNULL)
-        return Running(process, Output(process.stdout, settings.expected), start)
+        return Running(process, Output(process.stdout, settings.expected, clock))
 
 
 class Host:
@@ -223,14 +243,13 @@ class Host:
         own = self.work / Path(program[0]).name
         command = [str(own) if own.exists() else program[0], *program[1:]]
         cpus = sorted(os.sched_getaffinity(0))[:settings.cpus]
-        start = time.monotonic()
+        clock = Clock()
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             preexec_fn=lambda: os.sched_setaffinity(0, cpus))
-        running = Running(process, Output(process.stdout, settings.expected), start)
+        running = Running(process, Output(process.stdout, settings.expected, clock, clock.now()))
         try:
             running.wait(timeout)
         finally:
             running.stop()
-        running.output.started_time = start
         return running.result()

@@ -3,9 +3,9 @@
 //   MARK ID TOTAL LOWER UPPER REPEATS
 // LOWER and UPPER are the halves of the address space: the program and the kernel. Each iteration
 // of a rep-prefixed string instruction counts as one, and REPEATS tells how many of them there
-// were. With live=FILE, LOWER, UPPER and REPEATS are also the first three 64-bit words of that file,
-// at any time. They are exact with one CPU alone.
-// Usage: -plugin instruction_counter.so,out=FILE[,live=FILE]
+// were. With live=FILE, LOWER, UPPER and REPEATS are also the first three 64-bit words of that
+// file, at any time. They are exact with one CPU alone. Usage: -plugin
+// instruction_counter.so,out=FILE[,live=FILE]
 //
 // Debian ships no header for plugins, so the declarations follow docs/devel/tcg-plugins.rst.
 #include <fcntl.h>
@@ -93,7 +93,8 @@ static void translate(qemu_plugin_id_t id, struct qemu_plugin_tb* block) {
         struct qemu_plugin_insn* instruction = qemu_plugin_tb_get_insn(block, i);
         const uint8_t* code = qemu_plugin_insn_data(instruction);
         size_t size = qemu_plugin_insn_size(instruction);
-        uint64_t* half = qemu_plugin_insn_vaddr(instruction) >> 47 ? &counts->upper : &counts->lower;
+        uint64_t* half =
+            qemu_plugin_insn_vaddr(instruction) >> 47 ? &counts->upper : &counts->lower;
         qemu_plugin_register_vcpu_insn_exec_inline(instruction, QEMU_PLUGIN_INLINE_ADD_U64, half,
                                                    1);
         if (is_repeated(code, size)) {

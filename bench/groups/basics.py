@@ -11,7 +11,7 @@ PYTHON = ["/usr/bin/python3", "-S", "-c", "print(sum(range(10)))"]
 def boot_time(guest, rounds):
     """Median seconds to hello's first line."""
     runs = [guest.run("small", HELLO, timeout=60) for _ in range(rounds)]
-    times = [run.expected_s for run in runs if run.expected_s is not None]
+    times = [run.expected.seconds for run in runs if run.expected]
     return statistics.median(times) if times else None
 
 
