@@ -17,10 +17,6 @@
 #include "elf-loader/dynamic/thread_storage.h"
 #include "elf-loader/dynamic/tls_descriptors.h"
 
-extern "C" {
-[[noreturn]] void _exit(int status);
-}
-
 namespace coracle::loader {
 namespace {
 

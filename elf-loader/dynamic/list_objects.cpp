@@ -1,10 +1,9 @@
 #include "elf-loader/dynamic/list_objects.h"
 
 #include <string.h>
+#include <unistd.h>
 
 #include "elf-loader/dynamic/glibc_loader.h"
-
-extern "C" [[noreturn]] void _exit(int status);
 
 namespace coracle::loader {
 namespace {

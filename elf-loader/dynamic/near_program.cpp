@@ -46,6 +46,8 @@ Elf64_Addr fixed_entry(const char* path) {
         unrelocated_system_call(SYS_open, reinterpret_cast<long>(path), 0, 0, 0, 0, 0);
     if (file < 0) return 0;
     Elf64_Ehdr header;
+    header.e_type = ET_NONE;
+    header.e_entry = 0;
     const long size = unrelocated_system_call(SYS_read, file, reinterpret_cast<long>(&header),
                                               sizeof(header), 0, 0, 0);
     unrelocated_system_call(SYS_close, file, 0, 0, 0, 0, 0);

@@ -102,7 +102,7 @@ void apply(const Elf64_Rela& relocation, const Elf64_Sym* symbols, bool resolver
 
 void apply_relr(const uint64_t* entry, const uint64_t* end) {
     const Elf64_Addr base = image_base();
-    uint64_t* place = nullptr;
+    auto* place = reinterpret_cast<uint64_t*>(base);  // until the first entry, which is an address
     for (; entry != end; ++entry) {
         if ((*entry & 1) == 0) {
             place = reinterpret_cast<uint64_t*>(base + *entry);

@@ -15,7 +15,6 @@ namespace coracle {
 namespace {
 
 constexpr uint64_t kAuxHwcap2 = 0;  // bit 1, FSGSBASE, stays off: GS belongs to the kernel
-constexpr uint64_t kAuxMinSigStackSize = 51;
 constexpr uint64_t kClockTicksPerSecond = 100;
 
 // Grows downwards in application memory.

@@ -72,7 +72,7 @@ Result<uint64_t> reserve(AddressSpace& address_space, const ElfImage& image, uin
 }  // namespace
 
 Result<MappedImage> map_image(AddressSpace& address_space, const ElfImage& image,
-                              RefPtr<MemoryObject> object, uint64_t hint) {
+                              const RefPtr<MemoryObject>& object, uint64_t hint) {
     uint64_t base = TRY(reserve(address_space, image, hint));
     MappedImage mapped = {};
     mapped.bias = base - image.low();

@@ -17,6 +17,6 @@ struct MappedImage {
 // would put it); another one to its own addresses. The address space must be the CPU's: the end
 // of a segment's last file page is cleared in place. Errors: ENOMEM, EEXIST.
 Result<MappedImage> map_image(AddressSpace& address_space, const ElfImage& image,
-                              RefPtr<MemoryObject> object, uint64_t hint);
+                              const RefPtr<MemoryObject>& object, uint64_t hint);
 
 }  // namespace coracle

@@ -2,6 +2,7 @@
 #include <sys/uio.h>
 
 #include <cstring>
+#include <string_view>
 
 #include "kernel-min/memory/heap.h"
 #include "libposix/files/inode_file.h"
@@ -68,8 +69,8 @@ size_t format_pipe_name(char* to, uint64_t number) {
         digits[count++] = static_cast<char>('0' + number % 10);
         number /= 10;
     } while (number != 0);
-    memcpy(to, "pipe:[", 6);
-    size_t length = 6;
+    constexpr std::string_view kStart = "pipe:[";
+    size_t length = kStart.copy(to, kStart.size());
     while (count != 0) to[length++] = digits[--count];
     to[length++] = ']';
     return length;

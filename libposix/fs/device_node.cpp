@@ -39,7 +39,7 @@ Result<void> register_char_device(std::string_view name, uint32_t permissions, u
     for (const Driver* driver = drivers; driver; driver = driver->next) {
         if (driver->device == device) return Error(EEXIST);
     }
-    auto driver = TRY(make_unique_object<Driver>(device, open, permissions, name, drivers));
+    auto driver = TRY(make_unique_object<Driver>(Driver{device, open, permissions, name, drivers}));
     drivers = driver.release();
     if (dev_root) return make_node(*drivers);
     return {};

@@ -71,7 +71,7 @@ Result<size_t> format_path(const Path& path, const Path& root, char* buffer, siz
         memcpy(buffer + start, text.data(), text.size());
         return true;
     };
-    if (!prepend(std::string_view("", 1))) return Error(ENAMETOOLONG);
+    if (!prepend(std::string_view("\0", 1))) return Error(ENAMETOOLONG);
     if (path.dentry->is_deleted() && !prepend(" (deleted)")) return Error(ENAMETOOLONG);
 
     const Mount* mount = path.mount.get();

@@ -100,10 +100,13 @@ Result<void> TmpfsDirectory::rename(std::string_view name, Inode& target, Inode&
     RefPtr<Inode> keep_target(&target), keep_replaced(replaced);
     DirectoryTable::Entry* from = table_.find(name);
     DirectoryTable::Entry* to = destination.table_.find(new_name);
-    if (!from || (replaced != nullptr) != (to != nullptr)) return Error(ENOENT);
+    const bool exchange = flags & RENAME_EXCHANGE;
+    if (!from || (replaced != nullptr) != (to != nullptr) || (exchange && !to)) {
+        return Error(ENOENT);
+    }
 
     bool target_moves_up = target.is_directory();
-    if (flags & RENAME_EXCHANGE) {
+    if (exchange) {
         std::swap(from->inode, to->inode);
         std::swap(from->number, to->number);
         std::swap(from->type, to->type);

@@ -28,7 +28,7 @@ void HostOutput::receive_credit(std::span<const char> piece, uint32_t) {
     if (piece.size() != sizeof(credit)) return;
     memcpy(&credit, piece.data(), sizeof(credit));
     if (credit.descriptor != 1 && credit.descriptor != 2) return;
-    HostOutput& stream = of(credit.descriptor);
+    HostOutput& stream = of(static_cast<int>(credit.descriptor));
     stream.credit_ += credit.bytes;
     stream.changed.wake_all();
 }
@@ -38,7 +38,7 @@ void HostOutput::receive_closed(std::span<const char> piece, uint32_t) {
     if (piece.size() != sizeof(descriptor)) return;
     memcpy(&descriptor, piece.data(), sizeof(descriptor));
     if (descriptor != 1 && descriptor != 2) return;
-    HostOutput& stream = of(descriptor);
+    HostOutput& stream = of(static_cast<int>(descriptor));
     stream.closed_ = true;
     stream.changed.wake_all();
 }

@@ -139,7 +139,7 @@ Process* first_process;  // lives as long as the VM
 
 // Signals that the host's user sends (docker kill, Ctrl-C where nobody reads keys).
 void receive_signal(std::span<const char> piece, uint32_t) {
-    uint32_t signo;
+    int signo;
     if (piece.size() != sizeof(signo)) return;
     memcpy(&signo, piece.data(), sizeof(signo));
     if (is_valid_signal(signo)) send_kernel_signal(*first_process, signo);

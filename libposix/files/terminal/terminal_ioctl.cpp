@@ -212,7 +212,8 @@ Result<long> Terminal::queue_ioctl(uint32_t command, uint64_t argument) {
                     break;
                 case TCIOFF:
                 case TCION: {
-                    char key = discipline_.settings().c_cc[argument == TCIOFF ? VSTOP : VSTART];
+                    const auto key = static_cast<char>(
+                        discipline_.settings().c_cc[argument == TCIOFF ? VSTOP : VSTART]);
                     if (key) output_->write_now({&key, 1});
                     break;
                 }

@@ -15,8 +15,6 @@
 namespace coracle {
 namespace {
 
-constexpr uint64_t kTickNs = 10'000'000;  // USER_HZ is 100
-
 // Only the calling process's memory can be copied; that of another will need its page table.
 bool has_own_memory(const PseudoContext& about) {
     return about.process == current_process() && !is_zombie(about);

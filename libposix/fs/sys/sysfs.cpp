@@ -22,7 +22,7 @@ constexpr PseudoEntry line(std::string_view name) {
 }
 
 // There is one node, number 0.
-constexpr char kZero[] = "0", kOne[] = "1", kOnlyFirst[] = "0";
+constexpr char kOne[] = "1", kOnlyFirst[] = "0";
 constexpr char kHugePagePolicy[] = "[always] madvise never";
 constexpr char kDefragPolicy[] = "always defer defer+madvise [madvise] never";
 constexpr char kHugePageSize[] = "2097152";

@@ -24,6 +24,9 @@ int __spawni(pid_t* pid, const char* path, const posix_spawn_file_actions_t* act
 [[noreturn]] void __run_exit_handlers(int status, void** list, bool run_list_atexit,
                                       bool run_dtors);
 extern void* __quick_exit_funcs;
+// The headers have these two for g++ alone.
+int totalorderf128(const __float128* x, const __float128* y) noexcept;
+int totalordermagf128(const __float128* x, const __float128* y) noexcept;
 }
 
 // Until 2.15 a file without a magic number was given to the shell.
@@ -120,10 +123,10 @@ TOTAL_ORDER(totalorderl, long double)
 TOTAL_ORDER(totalordermag, double)
 TOTAL_ORDER(totalordermagf, float)
 TOTAL_ORDER(totalordermagl, long double)
-EXPORTED int compat_GLIBC_2_26_totalorderf128(_Float128 x, _Float128 y) {
+EXPORTED int compat_GLIBC_2_26_totalorderf128(__float128 x, __float128 y) {
     return totalorderf128(&x, &y);
 }
-EXPORTED int compat_GLIBC_2_26_totalordermagf128(_Float128 x, _Float128 y) {
+EXPORTED int compat_GLIBC_2_26_totalordermagf128(__float128 x, __float128 y) {
     return totalordermagf128(&x, &y);
 }
 

@@ -106,6 +106,7 @@ void add_symbols(ImageWriter& writer, const DynamicTables& tables) {
 void add_relocations(ImageWriter& writer, const std::vector<Relocation>& relocations,
                      const std::vector<uint64_t>& relr) {
     std::vector<Elf64_Rela> rela;
+    rela.reserve(relocations.size());
     for (const Relocation& relocation : relocations)
         rela.push_back({relocation.place, ELF64_R_INFO(0UL, relocation.type), relocation.addend});
     writer.set_dynamic(DT_RELA, writer.add_table(rela));
