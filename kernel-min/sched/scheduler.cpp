@@ -293,8 +293,9 @@ void set_entitlement(Thread& thread, uint32_t rank, uint32_t weight) {
 void set_affinity(Thread& thread, uint64_t affinity) {
     thread.affinity = affinity;
     if (affinity & bit(*thread.cpu)) return;
-    if (thread.run_state == RunState::kRunning) return request_reschedule(*thread.cpu);
-    if (thread.run_state != RunState::kReady || thread.cpu->current == &thread) return;
+    // One that sleeps on the stack that its CPU idles on would go on there.
+    if (thread.cpu->current == &thread) return request_reschedule(*thread.cpu);
+    if (thread.run_state != RunState::kReady) return;
     thread.cpu->scheduler->ready.remove(thread);
     make_ready(thread, 0);
 }
