@@ -23,3 +23,15 @@ function(add_host_test name)
     add_test(NAME ${name} COMMAND ${name})
     set_tests_properties(${name} PROPERTIES LABELS host TIMEOUT 120)
 endfunction()
+
+# add_race_test(NAME sources...): the same with ThreadSanitizer, for code that several CPUs run at
+# once. Model CPUs are in kernel-min/sched/tests/model_machine.h: link model_machine.
+function(add_race_test name)
+    add_executable(${name} ${ARGN})
+    target_compile_options(${name} PRIVATE ${race_test_options})
+    target_link_options(${name} PRIVATE -fsanitize=thread)
+    target_link_libraries(${name} PRIVATE gtest gmock gtest_main pthread)
+    add_test(NAME ${name} COMMAND ${name})
+    set_tests_properties(${name} PROPERTIES LABELS host TIMEOUT 300)
+endfunction()
+set(race_test_options -O1 -g -fsanitize=thread -fno-omit-frame-pointer)

@@ -1,39 +1,12 @@
 #include "libposix/process/futex.h"
 
-#include "kernel-min/lib/user_ptr.h"
-#include "libposix/process/process.h"
+#include "kernel-min/lib/user_copy.h"
 #include "libposix/time/clock.h"
 
 namespace coracle {
 namespace {
 
 FutexTable table;
-
-// Shared memory and files are named by what is mapped.
-Result<NamedFutex> name_shared(uint64_t address) {
-    AddressSpace& space = *current_process()->address_space;
-    const Region* region = space.find(address);
-    if (!region || region->protection == PROT_NONE) return Error(EFAULT);
-    // A private mapping's pages become the process's own, and so does the name.
-    if (!region->object || !region->shared) {
-        return NamedFutex{FutexKey(FutexKey::kSharedAddress, &space, address), nullptr};
-    }
-    return NamedFutex{FutexKey(FutexKey::kObject, region->object->identity(),
-                               region->object_offset(address)),
-                      region->object};
-}
-
-Result<FutexKey> private_key(uint64_t address) {
-    if (address % sizeof(uint32_t) != 0) return Error(EINVAL);
-    if (!is_user_range(address, sizeof(uint32_t))) return Error(EFAULT);
-    return FutexKey(FutexKey::kPrivate, current_process()->address_space.get(), address);
-}
-
-// Private words need no counted object: the hot path.
-Result<FutexKey> key_of(FutexWord word) {
-    if (word.scope == FutexScope::kPrivate) return private_key(word.address);
-    return TRY(name_futex(word)).key;
-}
 
 Result<void> wait_on(FutexWaiter& waiter, uint64_t address, uint32_t value, uint32_t bits,
                      FutexLimit limit) {
@@ -116,12 +89,6 @@ void notify(FutexWaiter& waiter) { wake(*waiter.thread); }
 
 FutexTable& futexes() { return table; }
 
-Result<NamedFutex> name_futex(FutexWord word) {
-    const FutexKey key = TRY(private_key(word.address));
-    if (word.scope == FutexScope::kShared) return name_shared(word.address);
-    return NamedFutex{key, nullptr};
-}
-
 Result<uint32_t> read_futex(uint64_t address) {
     uint32_t value;
     if (!read_user_word(address, &value)) return Error(EFAULT);
@@ -151,7 +118,7 @@ Result<void> futex_wait(FutexWord word, uint32_t value, uint32_t bits, FutexLimi
     if (bits == 0) return Error(EINVAL);
     FutexWaiter waiter;
     if (word.scope == FutexScope::kPrivate) {
-        waiter.key = TRY(private_key(word.address));
+        waiter.key = TRY(futex_key(word));
         return wait_on(waiter, word.address, value, bits, limit);
     }
     const NamedFutex futex = TRY(name_futex(word));
@@ -161,7 +128,7 @@ Result<void> futex_wait(FutexWord word, uint32_t value, uint32_t bits, FutexLimi
 
 Result<long> futex_wake(FutexWord word, uint32_t count, uint32_t bits) {
     if (bits == 0) return Error(EINVAL);
-    return to_count(table.wake(TRY(key_of(word)), count, bits));
+    return to_count(table.wake(TRY(futex_key(word)), count, bits));
 }
 
 Result<long> futex_requeue(FutexWord word, uint32_t wake_count, FutexWord target,

@@ -42,6 +42,9 @@ struct NamedFutex {
 };
 // EINVAL: not aligned; EFAULT: outside of the application's half, or (shared) not mapped.
 Result<NamedFutex> name_futex(FutexWord word);
+// The key alone: for private words, which need no counted object, and where nothing sleeps. The
+// same errors.
+Result<FutexKey> futex_key(FutexWord word);
 
 // What the word holds, read at once. EFAULT. May sleep.
 Result<uint32_t> read_futex(uint64_t address);

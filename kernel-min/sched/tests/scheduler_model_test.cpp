@@ -1,0 +1,162 @@
+// Threads that wait for each other, sleep, yield, move and are signalled on several CPUs at once:
+// every wake-up arrives, and each thread runs where it may.
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <numeric>
+
+#include "kernel-min/sched/tests/model_machine.h"
+
+namespace coracle::model {
+namespace {
+
+constexpr unsigned kSeconds = 100;
+
+class Scheduler : public ::testing::TestWithParam<unsigned> {
+  protected:
+    Machine machine_{GetParam()};
+};
+
+void work(Random& random) {
+    for (unsigned i = random() % 200; i != 0; i--) asm volatile("pause");
+    look_for_interrupts();
+}
+
+bool is_where_it_may_be(const Thread& thread) {
+    return thread.affinity >> current_cpu()->id & 1;
+}
+
+// What a pipe is: a count that some make larger and others smaller, each in its own time.
+struct Semaphore {
+    uint64_t count = 0;
+    WaitQueue changed;
+
+    void put() {
+        count++;
+        changed.wake_one();
+    }
+    Result<void> take(Deadline deadline) {
+        WaitEntry entry;
+        entry.is_exclusive = true;
+        TRY(wait_with(entry, changed, deadline, [&] { return count != 0; }));
+        count--;
+        return {};
+    }
+};
+
+TEST_P(Scheduler, TokensGoRound) {
+    constexpr unsigned kThreads = 12, kTokens = 5, kRounds = 200;
+    std::vector<Semaphore> places(kThreads);
+    for (unsigned i = 0; i < kTokens; i++) places[i * 2].count = 1;
+    for (unsigned i = 0; i < kThreads; i++) {
+        machine_.add_thread([&places, i](Random& random) {
+            // Each passes on as many as it takes; those behind the last place rest there.
+            for (unsigned round = 0; round < kRounds; round++) {
+                call("take", [&] { return places[i].take(Deadline::never()); });
+                work(random);
+                call("put", [&] { places[(i + 1) % kThreads].put(); });
+            }
+        });
+    }
+    machine_.run(kSeconds);
+    uint64_t left = 0;
+    for (const Semaphore& place : places) left += place.count;
+    EXPECT_EQ(kTokens, left);
+}
+
+TEST_P(Scheduler, EveryKindOfEvent) {
+    constexpr unsigned kThreads = 10, kRounds = 300;
+    Semaphore semaphore;
+    std::vector<ModelThread*> threads;
+    uint64_t put = 0, taken = 0;  // guarded by the kernel lock
+    std::vector<bool> has_ended(kThreads);
+    const uint64_t all = (uint64_t{1} << GetParam()) - 1;
+    for (unsigned i = 0; i < kThreads; i++) {
+        threads.push_back(&machine_.add_thread([&, i](Random& random) {
+            for (unsigned round = 0; round < kRounds; round++) {
+                ModelThread& other = *threads[random() % kThreads];
+                const unsigned other_index =
+                    static_cast<unsigned>(std::find(threads.begin(), threads.end(), &other) -
+                                          threads.begin());
+                switch (random() % 8) {
+                    case 0:
+                    case 1:
+                        call("put", [&] {
+                            put++;
+                            semaphore.put();
+                        });
+                        break;
+                    case 2:
+                        call("take", [&] {
+                            const auto result = semaphore.take(Deadline::after(random() % 200'000));
+                            if (result.ok()) taken++;
+                        });
+                        break;
+                    case 3:
+                        call("yield", [&] { yield(); });
+                        break;
+                    case 4:
+                        call("sleep", [&] {
+                            WaitQueue nobody;
+                            return wait_until(nobody, Deadline::after(random() % 300'000),
+                                              [] { return false; });
+                        });
+                        break;
+                    case 5:
+                        call("signal", [&] { if (!has_ended[other_index]) send_model_signal(other); });
+                        break;
+                    case 6:
+                        call("set_affinity", [&] {
+                            const uint64_t wanted = random() & all;
+                            if (!has_ended[other_index]) set_affinity(other, wanted ? wanted : all);
+                        });
+                        break;
+                    case 7:
+                        call("set_entitlement", [&] {
+                            const uint32_t rank = random() % 3 ? kFairRank : 90 + random() % 3;
+                            if (!has_ended[other_index]) {
+                                set_entitlement(other, rank, Thread::kNormalWeight);
+                            }
+                        });
+                        break;
+                }
+                work(random);
+            }
+            call("end", [&] { has_ended[i] = true; });
+        }));
+    }
+    machine_.run(kSeconds);
+    EXPECT_EQ(put - taken, semaphore.count);
+}
+
+// One who sleeps where it may not be any more wakes elsewhere.
+TEST_P(Scheduler, SleepersMove) {
+    constexpr unsigned kRounds = 300;
+    Semaphore ask, answer;
+    std::atomic<unsigned> misplaced{0};
+    ModelThread& sleeper = machine_.add_thread([&](Random&) {
+        for (unsigned round = 0; round < kRounds; round++) {
+            call("take", [&] { return ask.take(Deadline::never()); });
+            // Its affinity cannot change before it answers.
+            if (!is_where_it_may_be(self())) misplaced++;
+            call("put", [&] { answer.put(); });
+        }
+    });
+    machine_.add_thread([&](Random& random) {
+        for (unsigned round = 0; round < kRounds; round++) {
+            call("move", [&] {
+                set_affinity(sleeper, uint64_t{1} << random() % GetParam());
+            });
+            work(random);
+            call("ask", [&] { ask.put(); });
+            call("take", [&] { return answer.take(Deadline::never()); });
+        }
+    });
+    machine_.run(kSeconds);
+    EXPECT_EQ(0u, misplaced);
+}
+
+INSTANTIATE_TEST_SUITE_P(Cpus, Scheduler, ::testing::Values(1u, 2u, 4u));
+
+}  // namespace
+}  // namespace coracle::model
