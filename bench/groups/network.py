@@ -101,7 +101,7 @@ class Service:
 
     def load(self, load, requests):
         """The words that `load` prints, as numbers."""
-        command = [str(self.load_program), *load.options]
+        command = [str(self.load_program), *load.options, "-q", str(self.running.process.pid)]
         if self.plugin:
             command += ["-l", str(self.guest.live_file)]
         command += [load.protocol, str(self.port), str(requests)]
@@ -159,18 +159,19 @@ def add_times(server, services, table):
         rounds = {service: [] for service in services}
         for _ in range(ROUNDS):
             for service in services:
-                columns = [f"{service.guest.name}, 1/s", f"{service.guest.name}, ms"]
+                columns = [f"{service.guest.name}, {what}" for what in ("1/s", "ms", "CPU µs")]
                 tried(table, load.name, columns, lambda: rounds[service].append(
                     service.load(load, load.requests)))
         for service, results in rounds.items():
             if len(results) < ROUNDS:
                 continue
             name = service.guest.name
-            rate, median, p99 = (statistics.median(values) for values in zip(
-                *((requests / seconds, median, p99)
-                  for requests, seconds, median, p99, *_ in results)))
+            rate, median, p99, cpu = (statistics.median(values) for values in zip(
+                *((requests / seconds, median, p99, cpu / requests)
+                  for requests, seconds, median, p99, _, cpu, *_ in results)))
             table.add(load.name, rate, f"{name}, 1/s", count)
             table.add(load.name, (median, p99), f"{name}, ms", latency)
+            table.add(load.name, cpu * 1e6, f"{name}, CPU µs", count)
 
 
 def add_counts(server, services, table):
@@ -179,7 +180,7 @@ def add_counts(server, services, table):
             column = f"{service.guest.name}, instructions"
 
             def add():
-                requests, _, _, _, _, lower, upper, _ = service.load(load, load.requests // 4)
+                requests, _, _, _, _, _, lower, upper, _ = service.load(load, load.requests // 4)
                 table.add(load.name, (lower + upper) / requests, column, count)
 
             tried(table, load.name, [column], add)
@@ -190,9 +191,9 @@ def requests_table(bench):
     table = Table("Network servers",
                   f"QEMU's {bench.options.accel}, q35, one CPU, 512 MiB, user network and virtio-net "
                   "with their defaults; 50 persistent connections unless it says otherwise, values "
-                  "of 100 bytes. Requests a second; latency's median and 99th percentile; guest "
-                  "instructions for a request. The guests in turn.",
-                  [f"{name}, {what}" for what in ("1/s", "ms", "instructions") for name in names])
+                  "of 100 bytes. Requests a second; latency's median and 99th percentile; QEMU's "
+                  "CPU time and the guest's instructions for a request. The guests in turn.",
+                  [f"{name}, {what}" for what in ("1/s", "ms", "CPU µs", "instructions") for name in names])
     for server in SERVERS:
         measure_server(bench, server, table)
     return table

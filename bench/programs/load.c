@@ -49,11 +49,19 @@ static struct sockaddr_in server = {.sin_family = AF_INET};
 static int busy_count = 1, pipeline = 1, reconnects, poller;
 static struct Connection* connections;
 static volatile const uint64_t* counters;
+static pid_t qemu = 0;
 
 static long now_ns(void) {
     struct timespec time;
     clock_gettime(CLOCK_MONOTONIC, &time);
     return time.tv_sec * 1000000000l + time.tv_nsec;
+}
+
+static double qemu_seconds(void) {
+    clockid_t clock;
+    struct timespec time = {0};
+    if (qemu && (clock_getcpuclockid(qemu, &clock) || clock_gettime(clock, &time))) return 0;
+    return time.tv_sec + time.tv_nsec * 1e-9;
 }
 
 static void fail(const char* what) {
@@ -215,19 +223,21 @@ static void measure(const struct Protocol* protocol, long requests) {
     struct Phase phase = make_phase(protocol, requests);
     uint64_t counts[3] = {0};
     for (int i = 0; i < 3 && counters; i++) counts[i] = counters[i];
+    const double cpu_start = qemu_seconds();
     const long start = now_ns();
     run(&phase, busy_count);
     const double seconds = (now_ns() - start) * 1e-9;
+    const double cpu_seconds = qemu_seconds() - cpu_start;
     for (int i = 0; i < 3 && counters; i++) counts[i] = counters[i] - counts[i];
     qsort(phase.latencies, requests, sizeof(long), compare);
-    printf("LOAD %ld %.6f %ld %ld %ld %lu %lu %lu\n", requests, seconds,
+    printf("LOAD %ld %.6f %ld %ld %ld %.6f %lu %lu %lu\n", requests, seconds,
            phase.latencies[requests / 2], phase.latencies[requests * 99 / 100], phase.lost,
-           counts[0], counts[1], counts[2]);
+           cpu_seconds, counts[0], counts[1], counts[2]);
 }
 
 int main(int argc, char** argv) {
     int idle_count = 0;
-    for (int option; (option = getopt(argc, argv, "c:i:p:rl:")) != -1;) {
+    for (int option; (option = getopt(argc, argv, "c:i:p:rl:q:")) != -1;) {
         switch (option) {
             case 'c':
                 busy_count = atoi(optarg);
@@ -243,6 +253,9 @@ int main(int argc, char** argv) {
                 break;
             case 'l':
                 map_counters(optarg);
+                break;
+            case 'q':
+                qemu = atoi(optarg);
                 break;
             default:
                 return 2;
