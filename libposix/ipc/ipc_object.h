@@ -6,6 +6,7 @@
 
 #include <cstdint>
 
+#include "kernel-min/lib/panic.h"
 #include "kernel-min/lib/ref_ptr.h"
 #include "kernel-min/lib/result.h"
 
@@ -83,6 +84,7 @@ class IpcTable {
         return add(std::move(object));
     }
     void remove(T& object) {
+        ASSERT(slots_);  // one of them holds the object
         T*& slot = slots_[static_cast<uint32_t>(object.id) % IpcObject::kMaxObjects];
         slot = nullptr;
         count_--;

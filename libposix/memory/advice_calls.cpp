@@ -156,7 +156,7 @@ Result<long> sys_mincore(unsigned long address, size_t length, UserOut<char> vec
                 if (count == 0) return Error(ENOMEM);
                 break;
             }
-            states[count] = space.is_resident(*region, page);
+            states[count] = space.is_resident(*region, page) ? 1 : 0;
         }
         TRY((vector + done).write_array(states, count));
         done += count;

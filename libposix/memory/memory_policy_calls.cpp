@@ -81,9 +81,7 @@ Result<long> sys_get_mempolicy(UserOut<int> mode, UserOut<unsigned long> mask,
             auto outcome = space.populate(page_down(address), page_down(address) + 1, false);
             if (outcome != FaultOutcome::kResolved) return Error(EFAULT);
         }
-    } else if (address) {
-        return Error(EINVAL);
-    } else if ((flags & MPOL_F_NODE) && policy.mode != MPOL_INTERLEAVE) {
+    } else if (address || ((flags & MPOL_F_NODE) && policy.mode != MPOL_INTERLEAVE)) {
         return Error(EINVAL);
     }
     if (mode) TRY(mode.write(flags & MPOL_F_NODE ? 0 : policy.mode));

@@ -93,8 +93,7 @@ InetOptions::~InetOptions() {
 }
 
 void InetOptions::inherit(const InetOptions& from) {
-    static_assert(std::is_trivially_copyable_v<Membership>);
-    memcpy(static_cast<void*>(this), &from, sizeof(*this));
+    *this = from;
     membership_count = 0;
 }
 

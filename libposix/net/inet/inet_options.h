@@ -52,6 +52,7 @@ struct InetOptions {
     void apply(IpOutput& to, const Socket& socket) const;
 
   private:
+    InetOptions& operator=(const InetOptions&) = default;
     Result<void> change_membership(bool join, const IpAddress& group, uint32_t interface_index,
                                    const IpAddress& interface_address);
     Result<void> set_group(int level, int option, UserIn<char> value, unsigned length);

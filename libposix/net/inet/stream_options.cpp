@@ -230,7 +230,6 @@ Result<void> StreamSocket::get_tcp_option(int option, const OptionWriter& to) {
             return to.put_value(int{saves_syn_});
         case TCP_THIN_LINEAR_TIMEOUTS:
         case TCP_THIN_DUPACK:
-            return to.put_value(0);
         case TCP_REPAIR:
             return to.put_value(0);
         case TCP_TIMESTAMP: {

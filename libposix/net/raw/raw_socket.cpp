@@ -254,7 +254,7 @@ Result<size_t> RawSocket::send(SendMessage& message) {
     NetworkScope scope;
     Result<void> sent = ip_output(std::move(packet), target.how);
     if (!sent && sent.error_code() == EMSGSIZE) local_error(EMSGSIZE, target, target.route.mtu);
-    TRY(std::move(sent));
+    TRY(sent);
     return size;
 }
 
