@@ -1,98 +1,12 @@
 // Which thread takes a signal, and what each thread has of its own.
-#include <errno.h>
-#include <gtest/gtest.h>
-#include <pthread.h>
-#include <semaphore.h>
 #include <setjmp.h>
-#include <signal.h>
 #include <sys/mman.h>
-#include <sys/syscall.h>
-#include <time.h>
-#include <unistd.h>
 
-#include <algorithm>
-#include <atomic>
-#include <functional>
 #include <memory>
-#include <thread>
-#include <vector>
 
-#include "threads_support.h"
+#include "signals_threads_support.h"
 
 namespace {
-
-std::atomic<int> handled;
-std::atomic<pid_t> handled_by;
-void note(int) {
-    handled_by = gettid();
-    handled++;
-}
-
-void set_handler(int signo, void (*handler)(int), int flags = 0) {
-    struct sigaction action = {};
-    action.sa_handler = handler;
-    action.sa_flags = flags;
-    ASSERT_EQ(0, sigaction(signo, &action, nullptr));
-}
-
-sigset_t set_of(std::initializer_list<int> signals) {
-    sigset_t set;
-    sigemptyset(&set);
-    for (int signo : signals) sigaddset(&set, signo);
-    return set;
-}
-
-void mask(int how, std::initializer_list<int> signals) {
-    const sigset_t set = set_of(signals);
-    ASSERT_EQ(0, pthread_sigmask(how, &set, nullptr));
-}
-
-bool is_pending(int signo) {
-    sigset_t set;
-    sigpending(&set);
-    return sigismember(&set, signo);
-}
-
-int tgkill_raw(pid_t tgid, pid_t tid, int signo) {
-    return static_cast<int>(syscall(SYS_tgkill, tgid, tid, signo));
-}
-
-// A thread that runs a function, and tells its id.
-class Worker {
-  public:
-    explicit Worker(std::function<void()> body) {
-        sem_init(&started_, 0, 0);
-        thread_ = std::thread([this, body] {
-            tid_ = gettid();
-            sem_post(&started_);
-            body();
-        });
-        while (sem_wait(&started_) != 0) {}
-    }
-    ~Worker() { join(); }
-    void join() {
-        if (thread_.joinable()) thread_.join();
-    }
-    pid_t tid() const { return tid_; }
-    pthread_t handle() { return thread_.native_handle(); }
-
-  private:
-    sem_t started_;
-    std::thread thread_;
-    std::atomic<pid_t> tid_{0};
-};
-
-class SignalsThreads : public ::testing::Test {
-  protected:
-    void SetUp() override {
-        handled = 0;
-        handled_by = 0;
-    }
-    void TearDown() override {
-        for (int signo : {SIGUSR1, SIGUSR2, SIGALRM, SIGRTMIN + 1}) signal(signo, SIG_DFL);
-        mask(SIG_SETMASK, {});
-    }
-};
 
 TEST_F(SignalsThreads, TgkillGoesToThatThread) {
     set_handler(SIGUSR1, note);
@@ -472,96 +386,6 @@ TEST_F(SignalsThreads, ManyToMany) {
     EXPECT_GT(handled, kThreads);
     EXPECT_LE(handled, kThreads * kEach);
     stop = true;
-}
-
-// A timer is the only one that can continue a process that has stopped itself.
-class Continuation {
-  public:
-    explicit Continuation(long after_ns) {
-        sigevent event = {};
-        event.sigev_notify = SIGEV_SIGNAL;
-        event.sigev_signo = SIGCONT;
-        EXPECT_EQ(0, timer_create(CLOCK_MONOTONIC, &event, &timer_));
-        const itimerspec value = {{0, 0}, {0, after_ns}};
-        EXPECT_EQ(0, timer_settime(timer_, 0, &value, nullptr));
-    }
-    ~Continuation() { timer_delete(timer_); }
-
-  private:
-    timer_t timer_;
-};
-
-TEST_F(SignalsThreads, StopStopsEveryThread) {
-    std::atomic<bool> stop{false};
-    std::atomic<long> turns{0}, longest{0};
-    const auto now = [] {
-        timespec time;
-        clock_gettime(CLOCK_MONOTONIC, &time);
-        return time.tv_sec * kSecond + time.tv_nsec;
-    };
-    Worker busy([&] {
-        long last = now();
-        while (!stop) {
-            const long moment = now();
-            longest = std::max<long>(longest, moment - last);
-            last = moment;
-            turns++;
-        }
-    });
-    int pipe_fds[2];
-    ASSERT_EQ(0, pipe(pipe_fds));
-    std::atomic<long> result{-1};
-    Worker reader([&] {
-        char byte;
-        result = read(pipe_fds[0], &byte, 1);
-    });
-    ASSERT_TRUE(eventually([&] { return turns > 0; }));
-    longest = 0;
-    const long start = now();
-    {
-        Continuation later(100 * kMs);
-        kill(getpid(), SIGSTOP);
-    }
-    ASSERT_TRUE(eventually([&] { return longest >= 90 * kMs; }));
-    EXPECT_GE(now() - start, 100 * kMs);
-    EXPECT_EQ(-1, result) << "its read goes on";
-    ASSERT_EQ(1, write(pipe_fds[1], "x", 1));
-    reader.join();
-    EXPECT_EQ(1, result);
-    stop = true;
-    busy.join();
-    close(pipe_fds[0]);
-    close(pipe_fds[1]);
-}
-
-TEST_F(SignalsThreads, SigcontRunsItsHandlerToo) {
-    set_handler(SIGCONT, note);
-    Continuation later(30 * kMs);
-    raise(SIGSTOP);
-    EXPECT_TRUE(eventually([] { return handled == 1; }));
-    signal(SIGCONT, SIG_DFL);
-}
-
-TEST_F(SignalsThreads, SleepsGoOnAfterAStop) {
-    // restart_syscall(2): the end of the sleep stays where it was.
-    timespec before, after;
-    clock_gettime(CLOCK_MONOTONIC, &before);
-    std::atomic<int> result{-1};
-    Worker sleeper([&] {
-        const timespec time = {0, 200 * kMs};
-        result = nanosleep(&time, nullptr);
-    });
-    sleep_ns(20 * kMs);
-    {
-        Continuation later(50 * kMs);
-        kill(getpid(), SIGSTOP);
-        sleep_ns(kMs);
-    }
-    sleeper.join();
-    clock_gettime(CLOCK_MONOTONIC, &after);
-    EXPECT_EQ(0, result);
-    const long took = (after.tv_sec - before.tv_sec) * kSecond + after.tv_nsec - before.tv_nsec;
-    EXPECT_GE(took, 200 * kMs);
 }
 
 }  // namespace
