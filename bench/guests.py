@@ -32,10 +32,11 @@ class Settings:
 
 @dataclass
 class Moment:
-    """When something happened: seconds from QEMU's start, and the guest's instructions until
-    then (with the plugin)."""
+    """When something happened: seconds from QEMU's start, QEMU's CPU time until then, and the
+    guest's instructions (with the plugin). On the host, the program's instead of QEMU's."""
     seconds: float
-    instructions: int | None = None
+    cpu_seconds: float
+    instructions: int | None
 
 
 @dataclass
@@ -68,11 +69,16 @@ def read_marks(path):
 
 
 class Clock:
-    """Tells moments of one run."""
+    """Tells moments of one run, once it has the process."""
 
     def __init__(self, live_file=None):
         self.start = time.monotonic()
         self.live_file = live_file
+        self.process = None
+
+    def cpu_seconds(self):
+        """Of a process that has not been waited for (clock_getcpuclockid(3))."""
+        return time.clock_gettime((~self.process.pid << 3) | 2)
 
     def instructions(self):
         """What the guest has executed until now."""
@@ -80,8 +86,8 @@ class Clock:
         return sum(int.from_bytes(words[at:at + 8], "little") for at in (0, 8))
 
     def now(self):
-        seconds = time.monotonic() - self.start
-        return Moment(seconds, self.instructions() if self.live_file else None)
+        return Moment(time.monotonic() - self.start, self.cpu_seconds(),
+                      self.instructions() if self.live_file else None)
 
 
 class Output:
@@ -206,10 +212,10 @@ class CoracleGuest(Guest):
         else:
             command += ["-device", "virtio-serial-pci,disable-legacy=on,max_ports=2"]
         command += ["-device", "virtserialport,chardev=c0"]
-        process = subprocess.Popen(command, pass_fds=[descriptor], stdin=subprocess.DEVNULL,
-                                   stderr=subprocess.DEVNULL)
+        clock.process = subprocess.Popen(command, pass_fds=[descriptor], stdin=subprocess.DEVNULL,
+                                         stderr=subprocess.DEVNULL)
         channel.start()
-        return Running(process, channel)
+        return Running(clock.process, channel)
 
 
 class LinuxGuest(Guest):
@@ -225,13 +231,13 @@ class LinuxGuest(Guest):
         command = command + ["-serial", "stdio", "-append",
                              f"console=ttyS0 quiet tsc=reliable tsc_early_khz={self.tsc_khz} "
                              f"reboot=t panic=-1 -- {' '.join(program)}"]
-        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   stderr=subprocess.DEVNULL)
-        return Running(process, Output(process.stdout, settings.expected, clock))
+        clock.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                         stderr=subprocess.DEVNULL)
+        return Running(clock.process, Output(clock.process.stdout, settings.expected, clock))
 
 
 class Host:
-    """This machine: no kernel of ours, no plugin. Programs of bench/ are where they were built."""
+    """This machine: no kernel of ours, no plugin. What it does not have it takes from the root."""
     name = "host"
     is_virtual = False
 
@@ -240,16 +246,21 @@ class Host:
 
     def run(self, root, program, settings=Settings(), timeout=120, **changes):
         settings = replace(settings, **changes)
-        own = self.work / Path(program[0]).name
-        command = [str(own) if own.exists() else program[0], *program[1:]]
+        command = [self._path(root, word) for word in program]
         cpus = sorted(os.sched_getaffinity(0))[:settings.cpus]
         clock = Clock()
-        process = subprocess.Popen(
+        clock.process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             preexec_fn=lambda: os.sched_setaffinity(0, cpus))
-        running = Running(process, Output(process.stdout, settings.expected, clock, clock.now()))
+        running = Running(clock.process, Output(clock.process.stdout, settings.expected, clock,
+                                                clock.now()))
         try:
             running.wait(timeout)
         finally:
             running.stop()
         return running.result()
+
+    def _path(self, root, word):
+        if not word.startswith("/") or Path(word).exists():
+            return word
+        return str(self.work / root / word[1:])

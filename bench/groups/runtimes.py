@@ -53,10 +53,15 @@ def measure_program(table, program, guest, plugin, with_times):
         result = run(None)
         if not result.expected:
             add(program.name, "time", None, seconds)
+            add(program.name, "CPU", None, seconds)
         else:
             add(program.name, "time", result.expected.seconds - result.started.seconds, seconds)
+            add(program.name, "CPU", result.expected.cpu_seconds - result.started.cpu_seconds,
+                seconds)
             if program.is_start and guest.is_virtual:
-                add(f"{program.name}, from QEMU's start", "time", result.expected.seconds, seconds)
+                name = f"{program.name}, from QEMU's start"
+                add(name, "time", result.expected.seconds, seconds)
+                add(name, "CPU", result.expected.cpu_seconds, seconds)
     if plugin and guest.is_virtual:
         result = run(plugin)
         executed = result.expected and (result.expected.instructions
@@ -68,8 +73,9 @@ def measure(bench):
     table = Table("Language runtimes",
                   f"QEMU's {bench.options.accel}, microvm, one CPU, 1,536 MiB; natively on one CPU "
                   "of the host for reference. From the program's start to its output, unless it "
-                  "says otherwise.",
-                  [f"{guest.name}, time" for guest in bench.virtual + bench.host]
+                  "says otherwise; CPU is what QEMU took, or the program natively.",
+                  [f"{guest.name}, {what}" for what in ("time", "CPU")
+                   for guest in bench.virtual + bench.host]
                   + [f"{guest.name}, instructions" for guest in bench.virtual])
     for program in PROGRAMS:
         for guest in bench.virtual + bench.host:
