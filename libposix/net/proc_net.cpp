@@ -2,13 +2,13 @@
 
 #include <net/if_arp.h>
 #include <net/route.h>
-#include <netinet/in.h>
 
 #include "libposix/net/counters.h"
+#include "libposix/net/link/ethernet.h"
 #include "libposix/net/link/neighbor.h"
 #include "libposix/net/network.h"
 #include "libposix/net/prefix.h"
-#include "libposix/net/udp/udp_socket.h"
+#include "libposix/net/route.h"
 
 namespace coracle::net {
 
@@ -101,63 +101,56 @@ Result<void> show_if_inet6(TextBuffer& to, const PseudoContext&) {
     return to.status();
 }
 
-Result<void> show_udp_table(TextBuffer& to, bool v6) {
-    if (v6) {
-        to.add(
-            "  sl  local_address                         remote_address                        st "
-            "tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode ref pointer drops\n");
-    } else {
-        to.print(
-            "%-127s\n",
-            "   sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid"
-            "  timeout inode ref pointer drops ");
-    }
-    for (size_t bucket = 0; bucket < kUdpBuckets; bucket++) {
-        for (const UdpSocket& socket : udp_bucket(bucket)) {
-            if ((socket.family() == AF_INET6) != v6) continue;
-            constexpr unsigned kEstablished = 1, kClosed = 7;
-            TextBuffer line;
-            line.print("%5u: ", static_cast<unsigned>(bucket));
-            put_proc_endpoint(line, socket.local(), v6);
-            line.add(" ");
-            put_proc_endpoint(line, socket.remote(), v6);
-            line.print(
-                " %02X %08X:%08X 00:00000000 00000000 %5u        0 %lu 2 0000000000000000 %lu",
-                socket.is_connected() ? kEstablished : kClosed, 0u,
-                static_cast<unsigned>(socket.queued_memory()), socket.user(), socket.inode().number,
-                socket.drops());
-            to.add(line.text());
-            if (!v6 && line.size() < 127) to.add_repeated(' ', 127 - line.size());
-            to.add("\n");
+Result<void> show_igmp(TextBuffer& to, const PseudoContext&) {
+    start_network();
+    to.add("Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter\n");
+    for (const Interface* interface : interfaces()) {
+        int count = 0;
+        for (const Interface::Group& group : interface->groups()) count += group.address.is_v4();
+        char name[IFNAMSIZ] = {};
+        interface->name().copy(name, IFNAMSIZ - 1);
+        to.print("%u\t%-10s: %5d %7s\n", interface->index(), name, count, "V3");
+        for (const Interface::Group& group : interface->groups()) {
+            if (!group.address.is_v4()) continue;
+            to.print("\t\t\t\t%08X %5u 0:00000000\t\t0\n", word_at(group.address.v4_bytes()),
+                     group.users);
         }
     }
     return to.status();
 }
-Result<void> show_udp(TextBuffer& to, const PseudoContext&) {
-    return show_udp_table(to, false);
-}
-Result<void> show_udp6(TextBuffer& to, const PseudoContext&) {
-    return show_udp_table(to, true);
-}
 
-Result<void> show_tcp_table(TextBuffer& to, bool v6) {
-    if (v6) {
-        to.add(
-            "  sl  local_address                         remote_address                        st "
-            "tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n");
-    } else {
-        to.print("%-149s\n",
-                 "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid"
-                 "  timeout inode");
+Result<void> show_igmp6(TextBuffer& to, const PseudoContext&) {
+    start_network();
+    for (const Interface* interface : interfaces()) {
+        char name[IFNAMSIZ] = {};
+        interface->name().copy(name, IFNAMSIZ - 1);
+        for (const Interface::Group& group : interface->groups()) {
+            if (group.address.is_v4()) continue;
+            // MAF_LOADED, and MAF_NOREPORT for all nodes.
+            const uint8_t* bytes = group.address.v6_bytes();
+            bool all_nodes = bytes[1] == 2 && word_at(bytes + 2) == 0 && bytes[15] == 1;
+            to.print("%-4u %-15s ", interface->index(), name);
+            for (int i = 0; i < 16; i++) to.print("%02x", bytes[i]);
+            to.print(" %5u %08X 0\n", group.users, all_nodes ? 0xcu : 4u);
+        }
     }
-    if (tcp_proc_files.connections) TRY(tcp_proc_files.connections(to, v6));
     return to.status();
 }
-Result<void> show_tcp(TextBuffer& to, const PseudoContext&) {
-    return show_tcp_table(to, false);
-}
-Result<void> show_tcp6(TextBuffer& to, const PseudoContext&) {
-    return show_tcp_table(to, true);
+
+Result<void> show_dev_mcast(TextBuffer& to, const PseudoContext&) {
+    start_network();
+    for (const Interface* interface : interfaces()) {
+        if (!interface->has_link_addresses()) continue;
+        char name[IFNAMSIZ] = {};
+        interface->name().copy(name, IFNAMSIZ - 1);
+        for (const Interface::Group& group : interface->groups()) {
+            const MacAddress group_mac = ethernet_group(group.address);
+            const uint8_t* mac = group_mac.bytes;
+            to.print("%-4u %-15s %-5u %-5u %02x%02x%02x%02x%02x%02x\n", interface->index(), name,
+                     group.users, 0u, mac[0], mac[1], mac[2], mac[3], mac[4], mac[5]);
+        }
+    }
+    return to.status();
 }
 
 // ICMP's types by their names in /proc/net/snmp.
@@ -218,41 +211,30 @@ Result<void> show_netstat(TextBuffer& to, const PseudoContext&) {
     return to.status();
 }
 
-Result<void> show_sockstat(TextBuffer& to, const PseudoContext&) {
-    unsigned udp_count = 0;
-    size_t memory = 0;
-    for (size_t bucket = 0; bucket < kUdpBuckets; bucket++) {
-        for (const UdpSocket& socket : udp_bucket(bucket)) {
-            udp_count += socket.family() == AF_INET;
-            memory += socket.queued_memory();
-        }
-    }
-    if (tcp_proc_files.sockstat) TRY(tcp_proc_files.sockstat(to));
-    to.print("UDP: inuse %u mem %lu\n", udp_count, memory / kPageSize);
-    return to.status();
-}
-
 constexpr PseudoEntry kFiles[] = {
-    PseudoEntry::file("arp", show_arp),           PseudoEntry::file("dev", show_dev),
-    PseudoEntry::file("if_inet6", show_if_inet6), PseudoEntry::file("netstat", show_netstat),
-    PseudoEntry::file("route", show_route),       PseudoEntry::file("snmp", show_snmp),
-    PseudoEntry::file("sockstat", show_sockstat), PseudoEntry::file("tcp", show_tcp),
-    PseudoEntry::file("tcp6", show_tcp6),         PseudoEntry::file("udp", show_udp),
+    PseudoEntry::file("arp", show_arp),
+    PseudoEntry::file("dev", show_dev),
+    PseudoEntry::file("dev_mcast", show_dev_mcast),
+    PseudoEntry::file("if_inet6", show_if_inet6),
+    PseudoEntry::file("igmp", show_igmp),
+    PseudoEntry::file("igmp6", show_igmp6),
+    PseudoEntry::file("netstat", show_netstat),
+    PseudoEntry::file("packet", show_packet),
+    PseudoEntry::file("raw", show_raw),
+    PseudoEntry::file("raw6", show_raw6),
+    PseudoEntry::file("route", show_route),
+    PseudoEntry::file("snmp", show_snmp),
+    PseudoEntry::file("sockstat", show_sockstat),
+    PseudoEntry::file("sockstat6", show_sockstat6),
+    PseudoEntry::file("tcp", show_tcp),
+    PseudoEntry::file("tcp6", show_tcp6),
+    PseudoEntry::file("udp", show_udp),
     PseudoEntry::file("udp6", show_udp6),
+    PseudoEntry::file("unix", show_unix),
 };
 
 }  // namespace
 
 constinit const PseudoEntry kProcNetDirectory = PseudoEntry::directory("net", kFiles);
-
-void put_proc_endpoint(TextBuffer& to, const Endpoint& endpoint, bool v6) {
-    if (v6) {
-        const uint8_t* bytes = endpoint.address.v6_bytes();
-        for (int i = 0; i < 16; i += 4) to.print("%08X", word_at(bytes + i));
-    } else {
-        to.print("%08X", word_at(endpoint.address.v4_bytes()));
-    }
-    to.print(":%04X", unsigned{endpoint.port});
-}
 
 }  // namespace coracle::net

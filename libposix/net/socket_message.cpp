@@ -1,5 +1,7 @@
 #include "libposix/net/socket_message.h"
 
+#include "libposix/time/clock.h"
+
 #include <algorithm>
 #include <new>
 
@@ -57,6 +59,18 @@ Result<void> ControlWriter::put(int level, int type, const void* data, size_t si
     if (fits < size) truncated_ = true;
     if (!copy_to_user(address_ + CMSG_LEN(0), data, fits)) return Error(EFAULT);
     return finish(level, type, fits);
+}
+
+void ReceiveMessage::put_timestamp(const SocketOptions& options, uint64_t time_ns) {
+    constexpr int kTimestampNsNew = 64;  // newer than the C library's headers
+    if (!options.timestamp || !time_ns) return;
+    if (options.timestamp == SO_TIMESTAMPNS || options.timestamp == kTimestampNsNew) {
+        timespec time = to_timespec(time_ns);
+        put_control(SOL_SOCKET, options.timestamp, &time, sizeof(time));
+    } else {
+        timeval time = to_timeval(time_ns);
+        put_control(SOL_SOCKET, options.timestamp, &time, sizeof(time));
+    }
 }
 
 }  // namespace coracle

@@ -9,6 +9,7 @@
 
 #include "libposix/files/io_buffer.h"
 #include "libposix/net/socket_address.h"
+#include "libposix/net/socket_options.h"
 
 namespace coracle {
 
@@ -91,6 +92,8 @@ struct ReceiveMessage {
     void put_control(int level, int type, const void* data, size_t size) {
         if (control) (void)control->put(level, type, data, size);
     }
+    // SO_TIMESTAMP and its like, if the message has a time (nanoseconds since 1970; 0: none).
+    void put_timestamp(const SocketOptions& options, uint64_t time_ns);
 };
 
 }  // namespace coracle

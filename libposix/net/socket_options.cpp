@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "libposix/net/bound_device.h"
 #include "libposix/net/socket.h"
 #include "libposix/process/process.h"
 #include "libposix/time/clock.h"
@@ -233,7 +234,11 @@ Result<int> read_option(UserIn<char> value, unsigned length) {
 }
 
 Result<void> set_socket_option(Socket& socket, int option, UserIn<char> value, unsigned length) {
-    TRY(set_value(socket, option, value, length));
+    if (option == SO_BINDTODEVICE || option == net::kBindToInterfaceIndex) {
+        TRY(net::set_bound_device(socket, option, value, length));
+    } else {
+        TRY(set_value(socket, option, value, length));
+    }
     socket.option_changed(option);
     return {};
 }
@@ -250,6 +255,9 @@ Result<void> get_socket_option(Socket& socket, int option, const OptionWriter& t
         case SO_SNDTIMEO:
         case kSndTimeoNew:
             return to.put_value(show_timeout(options.send_timeout_ns));
+        case SO_BINDTODEVICE:
+        case net::kBindToInterfaceIndex:
+            return net::get_bound_device(socket, option, to);
         case SO_PEERCRED:
             return to.put_value(socket.peer_credentials());
         case SO_PEERGROUPS:

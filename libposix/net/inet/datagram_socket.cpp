@@ -295,16 +295,7 @@ Result<size_t> DatagramSocket::receive(ReceiveMessage& message) {
 }
 
 void DatagramSocket::put_controls(ReceiveMessage& message, const DatagramInfo& info) {
-    if (options.timestamp && info.time_ns) {
-        bool in_ns = options.timestamp == SO_TIMESTAMPNS || options.timestamp == 64;
-        if (in_ns) {
-            timespec time = to_timespec(info.time_ns);
-            message.put_control(SOL_SOCKET, options.timestamp, &time, sizeof(time));
-        } else {
-            timeval time = to_timeval(info.time_ns);
-            message.put_control(SOL_SOCKET, options.timestamp, &time, sizeof(time));
-        }
-    }
+    message.put_timestamp(options, info.time_ns);
     if (options.is_on(SO_RXQ_OVFL) && drops_ > 0) {
         auto dropped = static_cast<uint32_t>(drops_);
         message.put_control(SOL_SOCKET, SO_RXQ_OVFL, &dropped, sizeof(dropped));

@@ -6,6 +6,7 @@
 #include "libposix/net/interface_ioctl.h"
 #include "libposix/net/netlink/netlink_socket.h"
 #include "libposix/net/network.h"
+#include "libposix/net/packet/packet_socket.h"
 #include "libposix/net/raw/raw_socket.h"
 #include "libposix/net/udp/udp_socket.h"
 
@@ -49,6 +50,7 @@ void register_inet_families() {
     register_udp();
     register_raw_sockets();
     register_netlink();
+    register_packet_sockets();
     set_interface_ioctl(interface_ioctl);
     register_socket_family({.family = AF_INET, .create = create});
     register_socket_family({.family = AF_INET6, .create = create});

@@ -46,6 +46,7 @@ class StreamSocket final : public Socket,
     void on_tcp_event(uint32_t events) override;
 
     const Endpoint& local() const { return local_; }
+    uint32_t user() const { return user_; }
     const Endpoint& remote() const { return remote_; }
     bool is_v6_only() const { return family() == AF_INET6 && inet_.v6_only; }
     tcp::PortSharing sharing() const {

@@ -98,6 +98,7 @@ void register_tcp() {
     if (!host) return;
     register_inet_socket(SOCK_STREAM, IPPROTO_TCP, create_stream_socket);
     register_protocol(IPPROTO_TCP, {tcp_input, tcp_error});
+    register_tcp_proc_files();
 }
 
 }  // namespace coracle::net

@@ -11,6 +11,8 @@ namespace coracle::net {
 void register_tcp();
 
 tcp::Stack& tcp_stack();
+// Fills tcp_proc_files (libposix/net/proc_net.h).
+void register_tcp_proc_files();
 
 // Around every call into the stack: sets its clock, and has what it sent seen to at the end. Not
 // held across a sleep.

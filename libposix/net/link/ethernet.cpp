@@ -14,13 +14,16 @@ namespace coracle::net {
 namespace {
 
 constexpr MacAddress kBroadcast = {{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}};
-FrameTap frame_tap;
+
+}  // namespace
 
 uint8_t packet_type_of(const MacAddress& to, const Interface& interface) {
     if (to == interface.mac) return PACKET_HOST;
     if (!to.is_group()) return PACKET_OTHERHOST;
     return to == kBroadcast ? PACKET_BROADCAST : PACKET_MULTICAST;
 }
+
+namespace {
 
 void transmit_one(Interface& interface, const MacAddress& to, uint16_t protocol, BufferPtr packet) {
     if (!interface.offloads.checksum) complete_checksum(*packet);
@@ -127,10 +130,6 @@ void ethernet_input(BufferPtr frame, Interface& interface) {
         default:
             interface.statistics.rx_dropped++;
     }
-}
-
-void set_frame_tap(FrameTap tap) {
-    frame_tap = tap;
 }
 
 void tap_frame(Buffer& frame, Interface& interface, uint8_t packet_type) {

@@ -27,10 +27,16 @@ void ethernet_input(BufferPtr frame, Interface& interface);
 // The group address of an IP group (RFC 1112, 6.4; RFC 2464, 7).
 MacAddress ethernet_group(const IpAddress& group);
 
+// PACKET_HOST and so on, of a frame for this address.
+uint8_t packet_type_of(const MacAddress& to, const Interface& interface);
+
 // Sees every frame, in and out, from its Ethernet header on: packet sockets. Null: nobody looks.
 using FrameTap = void (*)(const Buffer& frame, Interface& interface);
-void set_frame_tap(FrameTap tap);
-// `packet_type`: PACKET_HOST and so on.
+inline constinit FrameTap frame_tap = nullptr;
+inline void set_frame_tap(FrameTap tap) {
+    frame_tap = tap;
+}
+// Precondition: there is a tap.
 void tap_frame(Buffer& frame, Interface& interface, uint8_t packet_type);
 
 }  // namespace coracle::net

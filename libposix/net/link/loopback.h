@@ -20,6 +20,9 @@ class LoopbackInterface final : public Interface {
 
   private:
     friend void loop_back(BufferPtr packet, Interface& interface);
+    void enqueue(BufferPtr packet);
+    bool receive_frame(Buffer& frame);
+    // Packets; frames where info.ethernet_protocol is set.
     BufferQueue queue_;
 };
 

@@ -22,8 +22,7 @@ namespace {
 constexpr int kIcmpFilter = 1;  // ICMP_FILTER; ICMPV6_FILTER has the same number
 constexpr size_t kEchoHeader = 8, kEchoIdentifier = 4;
 
-using RawList = boost::intrusive::list<RawSocket, boost::intrusive::constant_time_size<false>>;
-RawList sockets;
+RawSocketList sockets;
 
 bool input(const Buffer& packet, const IpInput& how) {
     bool taken = false;
@@ -50,6 +49,10 @@ Result<RefPtr<Socket>> create_ping(Socket::Kind kind, uint32_t flags) {
 
 }  // namespace
 
+const RawSocketList& raw_sockets() {
+    return sockets;
+}
+
 void register_raw_sockets() {
     register_inet_socket(SOCK_DGRAM, IPPROTO_ICMP, create_ping);
     register_inet_socket(SOCK_DGRAM, IPPROTO_ICMPV6, create_ping);
@@ -58,7 +61,8 @@ void register_raw_sockets() {
 }
 
 RawSocket::RawSocket(SocketPlace place, uint32_t flags, Kind kind)
-    : DatagramSocket(std::move(place), flags, kind) {
+    : DatagramSocket(std::move(place), flags, kind),
+      user_(current_process()->credentials.euid) {
     sends_headers_ = kind.protocol == IPPROTO_RAW;
     if (kind.family == AF_INET6 && kind.protocol == IPPROTO_ICMPV6) {
         checksum_offset_ = offsetof(icmp6hdr, icmp6_cksum);

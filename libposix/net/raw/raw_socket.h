@@ -23,6 +23,7 @@ class RawSocket final : public DatagramSocket,
     // A copy of what came in, if it is for this socket. `packet` from its transport header on.
     bool offer(const Buffer& packet, const IpInput& how);
     void error_input(const IcmpError& error);
+    uint32_t user() const { return user_; }
 
   private:
     bool is_ping() const { return type() == SOCK_DGRAM; }
@@ -31,11 +32,16 @@ class RawSocket final : public DatagramSocket,
     Result<void> claim_identifier(uint16_t wanted);
     Result<void> complete_icmp(Buffer& packet, const Target& target) const;
 
+    uint32_t user_;
     bool sends_headers_ = false;     // IP_HDRINCL
     uint32_t icmp_filter_ = 0;       // ICMP_FILTER: types that are not wanted
     uint32_t icmp6_filter_[8] = {};  // ICMP6_FILTER: the same
     int checksum_offset_ = -1;       // IPV6_CHECKSUM
 };
+
+using RawSocketList =
+    boost::intrusive::list<RawSocket, boost::intrusive::constant_time_size<false>>;
+const RawSocketList& raw_sockets();  // and ICMP's
 
 void register_raw_sockets();
 

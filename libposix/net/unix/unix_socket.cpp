@@ -3,11 +3,14 @@
 #include <algorithm>
 
 #include "kernel-min/memory/heap.h"
+#include "libposix/net/proc_net.h"
 
 namespace coracle {
 namespace {
 
 using State = UnixEndpoint::State;
+
+UnixSocketList sockets;
 
 // What Linux's unix_create() takes. SOCK_RAW once was another word for datagrams.
 Result<Socket::Kind> check_kind(Socket::Kind kind) {
@@ -37,10 +40,15 @@ void write_address(const UnixEndpoint& endpoint, SocketAddress& to) {
 
 }  // namespace
 
+UnixSocketList& unix_sockets() {
+    return sockets;
+}
+
 UnixSocket::UnixSocket(SocketPlace place, uint32_t flags, Kind kind, RefPtr<UnixEndpoint> endpoint)
     : Socket(std::move(place.path), std::move(place.inode), flags, kind),
       endpoint_(std::move(endpoint)) {
     endpoint_->file = this;
+    unix_sockets().push_back(*this);
 }
 
 UnixSocket::~UnixSocket() {
@@ -166,6 +174,7 @@ void rewind_peek_offset(Socket& socket, size_t size) {
 }
 
 void register_unix_sockets() {
+    net::show_unix_sockets = write_unix_table;
     register_socket_family({AF_UNIX, UnixSocket::create, UnixSocket::create_pair});
 }
 

@@ -6,7 +6,9 @@
 
 namespace coracle {
 
-class UnixSocket final : public Socket {
+class UnixSocket final : public Socket,
+                         public boost::intrusive::list_base_hook<
+                             boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
   public:
     static Result<RefPtr<Socket>> create(Kind kind, uint32_t flags);
     static Result<SocketPair> create_pair(Kind kind, uint32_t flags);
@@ -57,6 +59,13 @@ class UnixSocket final : public Socket {
 
     RefPtr<UnixEndpoint> endpoint_;
 };
+
+using UnixSocketList =
+    boost::intrusive::list<UnixSocket, boost::intrusive::constant_time_size<false>>;
+// Those that have descriptors.
+UnixSocketList& unix_sockets();
+// The lines of /proc/net/unix.
+Result<void> write_unix_table(TextBuffer& to);
 
 // A datagram socket lost or changed its peer: what the old one sent is dropped, and the old one,
 // if it was connected to this one, hears of it.

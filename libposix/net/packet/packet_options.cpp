@@ -1,0 +1,104 @@
+// Options of packet sockets: memberships, statistics (man 7 packet).
+#include <algorithm>
+
+#include "libposix/net/link/ethernet.h"
+#include "libposix/net/packet/packet_socket.h"
+
+namespace coracle::net {
+
+namespace {
+uint32_t promiscuous[kMaxInterfaces + 1], all_multicast[kMaxInterfaces + 1];  // users, by index
+
+// The device hands over every frame that it sees, as virtio-net does that was not told otherwise
+// (virtio 1.2, 5.1.6.5.1): what changes is who looks.
+void count_users(Interface& interface, uint32_t& users, uint32_t flag, bool joins) {
+    users += joins ? 1 : ~0u;
+    interface.flags = users ? interface.flags | flag : interface.flags & ~flag;
+}
+}  // namespace
+
+bool PacketSocket::Membership::is_like(const packet_mreq& request) const {
+    return interface_index == request.mr_ifindex && type == request.mr_type &&
+           address_length == request.mr_alen &&
+           memcmp(address, request.mr_address, address_length) == 0;
+}
+
+void PacketSocket::apply_membership(const Membership& membership, bool joins) {
+    auto index = static_cast<uint32_t>(membership.interface_index);
+    Interface* interface = find_interface(index);
+    if (!interface) return;
+    if (membership.type == PACKET_MR_PROMISC) {
+        count_users(*interface, promiscuous[index], IFF_PROMISC, joins);
+    } else if (membership.type == PACKET_MR_ALLMULTI) {
+        count_users(*interface, all_multicast[index], IFF_ALLMULTI, joins);
+    }
+}
+
+Result<void> PacketSocket::change_membership(const packet_mreq& request, bool joins) {
+    Membership* known = std::find_if(memberships_, memberships_ + membership_count_,
+                                     [&](const Membership& m) { return m.is_like(request); });
+    bool is_known = known != memberships_ + membership_count_;
+    if (!joins) {
+        // As on Linux: what was not joined is left without complaint.
+        if (!is_known || --known->users) return {};
+        apply_membership(*known, false);
+        *known = memberships_[--membership_count_];
+        return {};
+    }
+    if (request.mr_ifindex <= 0 || !find_interface(static_cast<uint32_t>(request.mr_ifindex))) {
+        return Error(ENODEV);
+    }
+    if (request.mr_alen > sizeof(MacAddress::bytes)) return Error(EINVAL);
+    if (is_known) {
+        known->users++;
+        return {};
+    }
+    if (request.mr_type > PACKET_MR_UNICAST) return Error(EINVAL);
+    if (membership_count_ == kMaxMemberships) return Error(ENOBUFS);
+    *known = {request.mr_ifindex, request.mr_type, request.mr_alen, {}, 1};
+    memcpy(known->address, request.mr_address, sizeof(known->address));
+    membership_count_++;
+    apply_membership(*known, true);
+    return {};
+}
+
+Result<void> PacketSocket::set_option(int level, int option, UserIn<char> value, unsigned length) {
+    if (level != SOL_PACKET) return Error(ENOPROTOOPT);
+    switch (option) {
+        case PACKET_ADD_MEMBERSHIP:
+        case PACKET_DROP_MEMBERSHIP:
+            return change_membership(TRY(read_option_as<packet_mreq>(value, length)),
+                                     option == PACKET_ADD_MEMBERSHIP);
+        case PACKET_AUXDATA:
+            tells_status_ = TRY(read_option(value, length)) != 0;
+            return {};
+        case PACKET_IGNORE_OUTGOING: {
+            if (length != sizeof(int)) return Error(EINVAL);
+            int wanted = TRY(read_option(value, length));
+            if (wanted < 0 || wanted > 1) return Error(EINVAL);
+            ignores_outgoing_ = wanted;
+            return {};
+        }
+        default:
+            return Error(ENOPROTOOPT);
+    }
+}
+
+Result<void> PacketSocket::get_option(int level, int option, const OptionWriter& to) {
+    if (level != SOL_PACKET) return Error(ENOPROTOOPT);
+    switch (option) {
+        case PACKET_STATISTICS: {
+            // Since the last time; packets counts the dropped ones, too.
+            tpacket_stats statistics{std::exchange(packets_, 0), std::exchange(drops_, 0)};
+            return to.put_value(statistics);
+        }
+        case PACKET_AUXDATA:
+            return to.put_value(int{tells_status_});
+        case PACKET_IGNORE_OUTGOING:
+            return to.put_value(int{ignores_outgoing_});
+        default:
+            return Error(ENOPROTOOPT);
+    }
+}
+
+}  // namespace coracle::net

@@ -1,0 +1,253 @@
+#include "libposix/net/packet/packet_socket.h"
+
+#include <net/ethernet.h>
+#include <poll.h>
+
+#include <algorithm>
+
+#include "kernel-min/memory/heap.h"
+#include "libposix/net/inet/datagram_socket.h"
+#include "libposix/net/link/ethernet.h"
+#include "libposix/net/network.h"
+#include "libposix/process/process.h"
+#include "libposix/time/clock.h"
+
+namespace coracle::net {
+
+namespace {
+
+PacketSocketList sockets;
+const PacketSocket* sender;  // whose frame is on its way to the taps: it does not see it itself
+
+void on_frame(const Buffer& frame, Interface& interface) {
+    for (PacketSocket& socket : sockets) socket.offer(frame, interface);
+}
+
+// A copy of the frame behind its first `skip` bytes; null when out of memory.
+BufferPtr copy_frame(const Buffer& frame, size_t skip) {
+    constexpr size_t kPiece = buffer_capacity(3);
+    size_t left = frame.chain_length() - skip;
+    BufferPtr first = Buffer::allocate(std::min(left, kPiece));
+    Buffer* last = first.get();
+    while (last) {
+        size_t size = std::min(left, kPiece);
+        frame.copy_out(skip, last->append(size), size);
+        skip += size;
+        left -= size;
+        if (left == 0) return first;
+        BufferPtr next = Buffer::allocate(std::min(left, kPiece));
+        if (!next) break;
+        Buffer* added = next.get();
+        last->set_next(std::move(next));
+        last = added;
+    }
+    return nullptr;
+}
+
+Result<RefPtr<Socket>> create(Socket::Kind kind, uint32_t flags) {
+    if (!current_process()->credentials.has_capability(kCapNetRaw)) return Error(EPERM);
+    if (kind.type != SOCK_RAW && kind.type != SOCK_DGRAM) return Error(ESOCKTNOSUPPORT);
+    start_network();
+    SocketPlace place = TRY(make_socket_place());
+    return RefPtr<Socket>(TRY(make_ref<PacketSocket>(std::move(place), flags, kind)));
+}
+
+}  // namespace
+
+const PacketSocketList& packet_sockets() {
+    return sockets;
+}
+
+void register_packet_sockets() {
+    register_socket_family({.family = AF_PACKET, .create = create});
+}
+
+PacketSocket::PacketSocket(SocketPlace place, uint32_t flags, Kind kind)
+    : Socket(std::move(place.path), std::move(place.inode), flags, kind),
+      protocol_(__builtin_bswap16(static_cast<uint16_t>(kind.protocol))),
+      user_(current_process()->credentials.euid) {
+    sockets.push_back(*this);
+    set_frame_tap(on_frame);
+}
+
+PacketSocket::~PacketSocket() {
+    for (size_t i = 0; i < membership_count_; i++) apply_membership(memberships_[i], false);
+    unlink();
+    if (sockets.empty()) set_frame_tap(nullptr);
+}
+
+Result<void> PacketSocket::bind(const SocketAddress& address) {
+    if (address.length < sizeof(sockaddr_ll)) return Error(EINVAL);
+    const auto& wanted = address.as<sockaddr_ll>();
+    if (wanted.sll_family != AF_PACKET) return Error(EINVAL);
+    const Interface* interface = nullptr;
+    if (wanted.sll_ifindex != 0) {
+        interface = find_interface(static_cast<uint32_t>(wanted.sll_ifindex));
+        if (!interface) return Error(ENODEV);
+    }
+    if (wanted.sll_protocol) protocol_ = __builtin_bswap16(wanted.sll_protocol);
+    interface_index_ = static_cast<uint32_t>(wanted.sll_ifindex);
+    if (interface && !interface->is_up()) {
+        error_ = ENETDOWN;
+        changed_.wake_all();
+    }
+    return {};
+}
+
+Result<void> PacketSocket::local_address(SocketAddress& to) {
+    sockaddr_ll address{};
+    address.sll_family = AF_PACKET;
+    address.sll_ifindex = static_cast<int>(interface_index_);
+    address.sll_protocol = __builtin_bswap16(protocol_);
+    if (const Interface* interface = find_interface(interface_index_)) {
+        address.sll_hatype = interface->hardware_type();
+        address.sll_halen = sizeof(interface->mac.bytes);
+        memcpy(address.sll_addr, interface->mac.bytes, sizeof(interface->mac.bytes));
+    }
+    to.length = static_cast<unsigned>(offsetof(sockaddr_ll, sll_addr)) + address.sll_halen;
+    memcpy(to.bytes, &address, to.length);
+    return {};
+}
+
+bool PacketSocket::wants(const Buffer& frame, const Interface& interface) const {
+    if (this == sender || protocol_ == 0) return false;
+    if (interface_index_ && interface_index_ != interface.index()) return false;
+    bool is_outgoing = frame.info.link_type == PACKET_OUTGOING;
+    // What goes out is shown to those alone who want everything.
+    if (is_outgoing && ignores_outgoing_) return false;
+    return protocol_ == ETH_P_ALL || (!is_outgoing && protocol_ == frame.info.ethernet_protocol);
+}
+
+void PacketSocket::offer(const Buffer& frame, const Interface& interface) {
+    if (!wants(frame, interface)) return;
+    packets_++;
+    BufferPtr copy = copy_frame(frame, strips_header() ? kEthernetHeaderSize : 0);
+    if (!copy || queued_memory_ + copy->chain_memory_size() > options.receive_buffer) {
+        drops_++;
+        return;
+    }
+    Arrival arrival{};
+    arrival.from.sll_family = AF_PACKET;
+    arrival.from.sll_protocol = __builtin_bswap16(frame.info.ethernet_protocol);
+    arrival.from.sll_ifindex = static_cast<int>(interface.index());
+    arrival.from.sll_hatype = interface.hardware_type();
+    arrival.from.sll_pkttype = frame.info.link_type;
+    arrival.from.sll_halen = 6;
+    memcpy(arrival.from.sll_addr, frame.data() + 6, 6);
+    if (options.timestamp) arrival.time_ns = realtime_ns();
+    arrival.status = TP_STATUS_USER;
+    if (frame.info.checksum == ChecksumState::kPartial) {
+        arrival.status |= TP_STATUS_CSUMNOTREADY;
+    } else if (frame.info.checksum == ChecksumState::kVerified) {
+        arrival.status |= TP_STATUS_CSUM_VALID;
+    }
+    arrival.length = static_cast<uint32_t>(copy->chain_length());
+    arrival.network_offset = strips_header() ? 0 : kEthernetHeaderSize;
+    queued_memory_ += copy->chain_memory_size();
+    copy->control<Arrival>() = arrival;
+    queue_.push_back(std::move(copy));
+    changed_.wake_all(POLLIN | POLLRDNORM);
+}
+
+uint32_t PacketSocket::poll_events() {
+    uint32_t events = POLLOUT | POLLWRNORM | POLLWRBAND;
+    if (!queue_.is_empty()) events |= POLLIN | POLLRDNORM;
+    if (error_) events |= POLLERR;
+    return events;
+}
+
+Result<size_t> PacketSocket::bytes_to_receive() {
+    return queue_.is_empty() ? size_t{0} : size_t{queue_.first()->control<Arrival>().length};
+}
+
+Result<size_t> PacketSocket::send(SendMessage& message) {
+    uint32_t index = interface_index_;
+    uint16_t protocol = protocol_;
+    const sockaddr_ll* to = nullptr;
+    if (message.to) {
+        if (message.to->length < sizeof(sockaddr_ll)) return Error(EINVAL);
+        to = &message.to->as<sockaddr_ll>();
+        if (message.to->length < offsetof(sockaddr_ll, sll_addr) + to->sll_halen) {
+            return Error(EINVAL);
+        }
+        index = static_cast<uint32_t>(to->sll_ifindex);
+        protocol = __builtin_bswap16(to->sll_protocol);
+    }
+    Interface* interface = find_interface(index);
+    if (!interface) return Error(ENXIO);
+    if (!interface->is_up()) return Error(ENETDOWN);
+    size_t size = message.data.size();
+    size_t header = strips_header() ? 0 : kEthernetHeaderSize;
+    constexpr size_t kVlanTag = 4;
+    if (size > interface->mtu + header + kVlanTag) return Error(EMSGSIZE);
+    if (size <= header && header) return Error(EINVAL);
+    BufferPtr frame = TRY(copy_message_in(message.data, size, kPacketHeadroom));
+    if (!header) {
+        if (to && to->sll_halen < 6) return Error(EINVAL);
+        uint8_t* link = frame->push(kEthernetHeaderSize);
+        memset(link, 0, 6);
+        if (to) memcpy(link, to->sll_addr, 6);
+        memcpy(link + 6, interface->mac.bytes, 6);
+        write_be16(link + 12, protocol);
+    }
+    if (size + kEthernetHeaderSize - header > interface->mtu + kEthernetHeaderSize &&
+        read_be16(frame->data() + 12) != ETHERTYPE_VLAN) {
+        return Error(EMSGSIZE);
+    }
+    NetworkScope scope;
+    sender = this;
+    tap_frame(*frame, *interface, PACKET_OUTGOING);
+    sender = nullptr;
+    frame->info.link_type = 0;
+    interface->transmit(std::move(frame));
+    return size;
+}
+
+void PacketSocket::put_controls(ReceiveMessage& message, const Arrival& arrival) const {
+    message.put_timestamp(options, arrival.time_ns);
+    if (!tells_status_) return;
+    tpacket_auxdata data{};
+    data.tp_status = arrival.status;
+    data.tp_len = data.tp_snaplen = arrival.length;
+    data.tp_net = arrival.network_offset;
+    message.put_control(SOL_PACKET, PACKET_AUXDATA, &data, sizeof(data));
+}
+
+Result<size_t> PacketSocket::receive(ReceiveMessage& message) {
+    constexpr uint32_t kKnown =
+        MSG_PEEK | MSG_DONTWAIT | MSG_TRUNC | MSG_CMSG_CLOEXEC | MSG_ERRQUEUE;
+    if (message.flags & ~kKnown) return Error(EINVAL);
+    if (message.flags & MSG_ERRQUEUE) return Error(EAGAIN);
+    SocketWait wait = wait_to_receive(message.flags);
+    while (queue_.is_empty()) {
+        if (int error = take_error()) return Error(error);
+        TRY(wait.until(changed_, [&] { return !queue_.is_empty() || error_ != 0; }));
+    }
+    BufferPtr frame;
+    if (message.flags & MSG_PEEK) {
+        Buffer& first = *queue_.first();
+        frame = copy_frame(first, 0);
+        if (!frame) return Error(ENOMEM);
+        frame->control<Arrival>() = first.control<Arrival>();
+    } else {
+        frame = queue_.pop_front();
+        queued_memory_ -= frame->chain_memory_size();
+    }
+    Arrival arrival = frame->control<Arrival>();
+    size_t part = std::min<size_t>(arrival.length, message.data.size());
+    if (part < arrival.length) message.result_flags |= MSG_TRUNC;
+    size_t left = part;
+    for (const Buffer* piece = frame.get(); piece && left > 0; piece = piece->next()) {
+        size_t size = std::min<size_t>(left, piece->length());
+        if (message.data.copy_out(piece->data(), size) != size) return Error(EFAULT);
+        left -= size;
+    }
+    if (message.from) {
+        message.from->length = sizeof(arrival.from);
+        memcpy(message.from->bytes, &arrival.from, sizeof(arrival.from));
+    }
+    put_controls(message, arrival);
+    return message.flags & MSG_TRUNC ? arrival.length : part;
+}
+
+}  // namespace coracle::net

@@ -1,0 +1,86 @@
+// Packet sockets (man 7 packet): whole frames of an interface, in and out, with their Ethernet
+// header (SOCK_RAW) or without (SOCK_DGRAM). A frame is copied for each socket that wants it: its
+// headers change as it goes on.
+#pragma once
+
+#include <linux/if_packet.h>
+
+#include <boost/intrusive/list.hpp>
+
+#include "libposix/net/interface.h"
+#include "libposix/net/socket.h"
+
+namespace coracle::net {
+
+class PacketSocket final : public Socket,
+                           public boost::intrusive::list_base_hook<
+                               boost::intrusive::link_mode<boost::intrusive::auto_unlink>> {
+  public:
+    PacketSocket(SocketPlace place, uint32_t flags, Kind kind);
+    ~PacketSocket();
+
+    Result<void> bind(const SocketAddress& address) override;
+    Result<void> local_address(SocketAddress& to) override;
+    Result<size_t> send(SendMessage& message) override;
+    Result<size_t> receive(ReceiveMessage& message) override;
+    Result<void> set_option(int level, int option, UserIn<char> value, unsigned length) override;
+    Result<void> get_option(int level, int option, const OptionWriter& to) override;
+    int take_error() override { return std::exchange(error_, 0); }
+    Result<size_t> bytes_to_receive() override;
+    Result<size_t> bytes_to_send() override { return size_t{0}; }
+    uint32_t poll_events() override;
+    WaitQueue* wait_queue() override { return &changed_; }
+
+    // A frame from its Ethernet header on, with its PacketInfo; kept if it is for this socket.
+    void offer(const Buffer& frame, const Interface& interface);
+
+    uint16_t protocol() const { return protocol_; }
+    uint32_t interface_index() const { return interface_index_; }
+    size_t queued_memory() const { return queued_memory_; }
+    uint32_t user() const { return user_; }
+
+  private:
+    // Of a frame that waits, in Buffer::control().
+    struct Arrival {
+        sockaddr_ll from;
+        uint64_t time_ns;  // since 1970; 0: nobody asked
+        uint32_t status;   // TP_STATUS_*
+        uint32_t length;
+        uint16_t network_offset;
+    };
+    struct Membership {
+        int interface_index, type;
+        uint16_t address_length;
+        uint8_t address[8];
+        uint32_t users;
+        bool is_like(const packet_mreq& request) const;
+    };
+    static constexpr size_t kMaxMemberships = 20;
+
+    bool strips_header() const { return type() == SOCK_DGRAM; }
+    bool wants(const Buffer& frame, const Interface& interface) const;
+    void put_controls(ReceiveMessage& message, const Arrival& arrival) const;
+    Result<void> change_membership(const packet_mreq& request, bool joins);
+    static void apply_membership(const Membership& membership, bool joins);
+
+    uint16_t protocol_;             // of this machine's byte order; 0: nothing is received
+    uint32_t interface_index_ = 0;  // 0: all
+    uint32_t user_;
+    int error_ = 0;
+    bool tells_status_ = false;      // PACKET_AUXDATA
+    bool ignores_outgoing_ = false;  // PACKET_IGNORE_OUTGOING
+    uint32_t packets_ = 0, drops_ = 0;
+    BufferQueue queue_;
+    size_t queued_memory_ = 0;
+    WaitQueue changed_;
+    Membership memberships_[kMaxMemberships];
+    size_t membership_count_ = 0;
+};
+
+using PacketSocketList =
+    boost::intrusive::list<PacketSocket, boost::intrusive::constant_time_size<false>>;
+const PacketSocketList& packet_sockets();
+
+void register_packet_sockets();
+
+}  // namespace coracle::net
