@@ -115,6 +115,15 @@ bool Interface::is_broadcast(const IpAddress& address) const {
     return false;
 }
 
+Result<void> Interface::set_mtu(int value) {
+    const uint32_t least = is_loopback() ? 0 : 68;
+    if (value < 0) return Error(EINVAL);
+    auto wanted = static_cast<uint32_t>(value);
+    if (wanted < least || wanted > largest_mtu()) return Error(EINVAL);
+    mtu = mtu_v6 = wanted;
+    return {};
+}
+
 Result<void> Interface::join_group(const IpAddress& group) {
     for (Group& joined : std::span(groups_, group_count_)) {
         if (joined.address == group) {

@@ -80,6 +80,10 @@ class Interface {
     virtual void transmit(BufferPtr frame) = 0;
     // Takes what has come, if the device is polled.
     virtual void poll() {}
+    // What SIOCSIFMTU may choose at most.
+    virtual uint32_t largest_mtu() const { return INT32_MAX; }
+    // EINVAL: the device cannot.
+    Result<void> set_mtu(int value);
     // The device is to receive this group's frames; both families.
     virtual void group_joined(const IpAddress&) {}
 

@@ -9,6 +9,8 @@
 #include "libposix/net/interface.h"
 #include "libposix/net/network.h"
 #include "libposix/net/prefix.h"
+#include "libposix/net/route.h"
+#include "libposix/process/process.h"
 
 namespace coracle::net {
 
@@ -109,7 +111,6 @@ bool is_change(uint32_t command) {
         case SIOCSIFBRDADDR:
         case SIOCSIFNETMASK:
         case SIOCSIFMETRIC:
-        case SIOCSIFMTU:
         case SIOCSIFNAME:
         case SIOCSIFHWADDR:
         case SIOCADDMULTI:
@@ -129,6 +130,8 @@ bool is_change(uint32_t command) {
 Result<long> interface_ioctl(uint32_t command, uint64_t argument) {
     start_network();
     if (is_change(command)) return Error(EPERM);
+    bool may_administer = current_process()->credentials.has_capability(kCapNetAdmin);
+    if (command == SIOCSIFMTU && !may_administer) return Error(EPERM);
     if (command == SIOCGIFCONF) return list_interfaces(argument);
     bool is_known = command >= SIOCGIFNAME && command <= SIOCSIFMAP;
     if (!is_known) return Error(ENOTTY);
@@ -144,6 +147,11 @@ Result<long> interface_ioctl(uint32_t command, uint64_t argument) {
         // "eth0:1" is an alias of eth0's.
         Interface* interface = find_interface(name.substr(0, name.find(':')));
         if (!interface) return Error(ENODEV);
+        if (command == SIOCSIFMTU) {
+            TRY(interface->set_mtu(request.ifr_mtu));
+            routes_changed();
+            return 0;
+        }
         TRY(answer(command, *interface, request));
     }
     TRY(UserOut<ifreq>(argument).write(request));

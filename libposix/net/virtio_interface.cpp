@@ -58,6 +58,13 @@ Result<void> VirtioInterface::start(virtio::Transport& transport) {
     return {};
 }
 
+// A frame that is longer than a buffer has to come in several.
+uint32_t VirtioInterface::largest_mtu() const {
+    constexpr uint32_t kLargest = 65535;
+    if (!device_.features().merged_buffers) return kDefaultMtu;
+    return device_.mtu() >= 68 ? device_.mtu() : kLargest;
+}
+
 void VirtioInterface::update_link() {
     constexpr uint32_t kRunning = IFF_RUNNING | IFF_LOWER_UP;
     flags = device_.link_is_up() ? flags | kRunning : flags & ~kRunning;

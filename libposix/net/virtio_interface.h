@@ -19,6 +19,7 @@ class VirtioInterface final : public EthernetInterface {
     Result<void> start(virtio::Transport& transport);
 
     void transmit(BufferPtr frame) override;
+    uint32_t largest_mtu() const override;
     void poll() override;
 
     // Tells the device of what was queued.
