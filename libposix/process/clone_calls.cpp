@@ -8,6 +8,7 @@
 #include "kernel-min/lib/user_ptr.h"
 #include "kernel-min/sched/scheduler.h"
 #include "libposix/process/threads.h"
+#include "libposix/signals/signal_delivery.h"
 #include "syscall-table/dispatch.h"
 #include "syscall-table/handlers.h"
 
@@ -17,7 +18,7 @@ namespace {
 struct CloneRequest {
     uint64_t flags = 0;
     uint64_t stack_pointer = 0;  // 0: the parent's
-    uint64_t parent_tid = 0, child_tid = 0;
+    uint64_t pidfd = 0, parent_tid = 0, child_tid = 0;
     uint64_t tls = 0;
 };
 
@@ -59,7 +60,21 @@ ThreadState* inherit_state(const ThreadState& parent, const CloneRequest& reques
     return child;
 }
 
+// CLONE_VFORK: nothing but SIGKILL ends it early.
+void wait_for_end(Thread& child, VforkWait& vfork) {
+    const auto is_killed = [] {
+        return (pending_signals(*current_thread()) & signal_bit(kSigKill)) != 0;
+    };
+    (void)wait_until(
+        vfork.ended, Deadline::never(), [&] { return vfork.has_ended || is_killed(); },
+        Interruptible::kNo);
+    if (!vfork.has_ended) child.state->vfork = nullptr;
+}
+
 Result<long> clone_thread(const CloneRequest& request) {
+    constexpr uint64_t kBothAddresses = CLONE_PIDFD | CLONE_PARENT_SETTID;
+    const bool has_both = (request.flags & kBothAddresses) == kBothAddresses;
+    if (has_both && request.pidfd == request.parent_tid) return Error(EINVAL);
     TRY(check_flags(request.flags));
     if ((request.flags & kThreadFlags) != kThreadFlags) return Error(ENOSYS);
     if ((request.flags & CLONE_SETTLS) && request.tls >= kUserEnd) return Error(EPERM);
@@ -90,7 +105,10 @@ Result<long> clone_thread(const CloneRequest& request) {
     // As on Linux, an address that cannot be written to is nobody's error.
     if (request.flags & CLONE_PARENT_SETTID) (void)UserOut<uint32_t>(request.parent_tid).write(tid);
     if (request.flags & CLONE_CHILD_SETTID) (void)UserOut<uint32_t>(request.child_tid).write(tid);
+    VforkWait vfork;
+    if (request.flags & CLONE_VFORK) thread->state->vfork = &vfork;
     start_thread(*thread);
+    if (request.flags & CLONE_VFORK) wait_for_end(*thread, vfork);
     return tid;
 }
 
@@ -138,6 +156,7 @@ Result<long> sys_clone(unsigned long flags, unsigned long stack, UserOut<int> pa
                        UserOut<int> child_tid, unsigned long tls) {
     return clone_thread({.flags = static_cast<uint32_t>(flags) & ~uint64_t{CSIGNAL},
                          .stack_pointer = stack,
+                         .pidfd = parent_tid.address(),
                          .parent_tid = parent_tid.address(),
                          .child_tid = child_tid.address(),
                          .tls = tls});
@@ -148,6 +167,7 @@ Result<long> sys_clone3(UserInOut<clone_args> user_arguments, size_t size) {
     TRY(check_arguments(arguments));
     return clone_thread({.flags = arguments.flags,
                          .stack_pointer = arguments.stack + arguments.stack_size,
+                         .pidfd = arguments.pidfd,
                          .parent_tid = arguments.parent_tid,
                          .child_tid = arguments.child_tid,
                          .tls = arguments.tls});

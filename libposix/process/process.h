@@ -75,6 +75,12 @@ struct MemoryPolicy {  // set_mempolicy(2)
     uint64_t nodes = 0;  // node 0 is all there is
 };
 
+// Where the maker of a thread with CLONE_VFORK waits for its end: in the call's own frame.
+struct VforkWait {
+    WaitQueue ended;
+    bool has_ended = false;
+};
+
 // The POSIX side of a thread.
 struct ThreadState {
     ThreadSignals signals;
@@ -83,6 +89,7 @@ struct ThreadState {
     bool has_ended = false;
     uint32_t wait_status = 0;    // of one that has ended
     uint64_t start_time_ns = 0;  // monotonic
+    VforkWait* vfork = nullptr;  // of its maker, if that waits
     uint64_t clear_child_tid = 0;
     uint64_t robust_list = 0, robust_list_size = 0;
     uint64_t rseq_area = 0;

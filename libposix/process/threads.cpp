@@ -83,6 +83,10 @@ void exit_thread(int status) {
     const auto wait_status = static_cast<uint32_t>(status & 0xff) << 8;
     if (--process.live_threads == 0) exit_process(wait_status);
     give_up_locks(thread);
+    if (VforkWait* vfork = thread.state->vfork) {
+        vfork->has_ended = true;
+        vfork->ended.wake_all();
+    }
     if (thread.tid == process.pid) {
         thread.state->has_ended = true;
         thread.state->wait_status = wait_status;
