@@ -109,22 +109,29 @@ bool abort_restartable_sequence(TrapFrame& frame) {
     if (address == 0) return true;
 
     CriticalSection section;
+    uint32_t signature;
     if (!copy_from_user(&section, address, sizeof(section))) return false;
-    const bool is_good = section.version == 0 && section.flags == 0 &&
-                         section.start < kUserEnd && section.abort < kUserEnd &&
+    const bool is_good = section.version == 0 && section.start < kUserEnd &&
+                         section.post_commit_offset < kUserEnd &&
+                         section.abort < kUserEnd &&
                          section.start + section.post_commit_offset < kUserEnd &&
                          section.abort - section.start >= section.post_commit_offset;
     if (!is_good) return false;
-    const uint64_t none = 0;
-    if (!copy_to_user(slot, &none, sizeof(none))) return false;
-    if (frame.rip - section.start >= section.post_commit_offset) return true;
-
-    uint32_t signature;
     if (!copy_from_user(&signature, section.abort - sizeof(signature), sizeof(signature))) {
         return false;
     }
     if (signature != state.rseq_signature) return false;
-    frame.rip = section.abort;
+
+    const uint64_t none = 0;
+    const bool is_inside = frame.rip - section.start < section.post_commit_offset;
+    if (is_inside) {
+        uint32_t area_flags;
+        const uint64_t flags = state.rseq_area + offsetof(RseqArea, flags);
+        if (!copy_from_user(&area_flags, flags, sizeof(area_flags))) return false;
+        if (section.flags != 0 || area_flags != 0) return false;
+    }
+    if (!copy_to_user(slot, &none, sizeof(none))) return false;
+    if (is_inside) frame.rip = section.abort;
     return true;
 }
 
