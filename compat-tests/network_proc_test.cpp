@@ -261,7 +261,8 @@ TEST(ProcNet, SockstatCounts) {
 }
 
 TEST(ProcNet, Groups) {
-    EXPECT_EQ(lines_of("igmp")[0], "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter");
+    EXPECT_EQ(lines_of("igmp")[0],
+              "Idx\tDevice    : Count Querier\tGroup    Users Timer\tReporter");
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
     ip_mreqn request = {};
     inet_pton(AF_INET, "239.1.2.3", &request.imr_multiaddr);

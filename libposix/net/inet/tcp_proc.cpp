@@ -69,8 +69,7 @@ class Table {
   private:
     static const StreamSocket* socket_of(const tcp::Flow& flow) {
         if (flow.kind != tcp::FlowKind::kConnection) return nullptr;
-        return static_cast<const StreamSocket*>(
-            static_cast<const tcp::Connection&>(flow).observer);
+        return static_cast<const StreamSocket*>(static_cast<const tcp::Connection&>(flow).observer);
     }
     // An IPv6 socket's IPv4 connection is one of tcp6.
     static bool is_v6(const tcp::Flow& flow) {
@@ -155,8 +154,8 @@ Result<void> show_snmp(TextBuffer& to) {
     });
     to.print("\nTcp: 1 %lu %lu -1", tcp::kMinimumTimeout / tcp::kMillisecond,
              tcp::kMaximumTimeout / tcp::kMillisecond);
-    tcp::for_each_snmp_counter(
-        counters, [&](std::string_view, uint64_t value) { to.print(" %lu", value); });
+    tcp::for_each_snmp_counter(counters,
+                               [&](std::string_view, uint64_t value) { to.print(" %lu", value); });
     to.add("\n");
     return to.status();
 }
