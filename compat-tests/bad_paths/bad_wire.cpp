@@ -102,8 +102,8 @@ class Direction {
 
   private:
     bool chance(const char* name) {
-        return settings_[name] > 0 && std::uniform_real_distribution<>(0, 1)(random_) <
-                                          settings_[name];
+        return settings_[name] > 0 &&
+               std::uniform_real_distribution<>(0, 1)(random_) < settings_[name];
     }
     void take(std::string bytes, double now) {
         taken++;

@@ -1,10 +1,11 @@
 // Moves bytes over TCP and checks each of them: one program for both ends, on Linux and in a VM.
 //     transfer serve PORT [MTU]
 //     transfer push|pull ADDRESS PORT BYTES COUNT [MTU]
+//     transfer report ADDRESS PORT
 // A client pushes to the server or pulls from it, COUNT times with a connection each, and prints a
 // line when one begins and another when the receiver has said that every byte was right: who reads
 // them takes the time, for the clock of a VM on a busy machine is no witness. MTU sets that of eth0
-// first.
+// first. A report is the server's /proc/meminfo and /proc/net/netstat.
 #include <arpa/inet.h>
 #include <linux/if.h>
 #include <netinet/in.h>
@@ -29,9 +30,11 @@ constexpr size_t kChunk = 128 * 1024;
     exit(1);
 }
 
+enum Kind : uint64_t { kPull, kPush, kReport };
+
 struct Request {
     uint64_t bytes;
-    uint64_t is_push;
+    Kind kind;
 };
 
 // What stands at an offset, eight bytes at a time.
@@ -94,6 +97,14 @@ void receive_pattern(int socket, uint64_t bytes) {
     }
 }
 
+void send_file(int socket, const char* name) {
+    FILE* file = fopen(name, "r");
+    if (!file) give_up(name);
+    char bytes[8192];
+    while (size_t size = fread(bytes, 1, sizeof bytes, file)) send_all(socket, bytes, size);
+    fclose(file);
+}
+
 int make_socket() {
     int made = socket(AF_INET, SOCK_STREAM, 0);
     if (made < 0) give_up("socket");
@@ -132,11 +143,17 @@ void serve(const char* port) {
         if (connection < 0) give_up("accept");
         Request request;
         receive_all(connection, &request, sizeof request);
-        if (request.bytes == 0) return;
-        if (request.is_push) {
-            receive_pattern(connection, request.bytes);
-        } else {
-            send_pattern(connection, request.bytes);
+        switch (request.kind) {
+            case kPush:
+                receive_pattern(connection, request.bytes);
+                break;
+            case kPull:
+                send_pattern(connection, request.bytes);
+                break;
+            case kReport:
+                send_file(connection, "/proc/meminfo");
+                send_file(connection, "/proc/net/netstat");
+                break;
         }
         close(connection);
     }
@@ -150,7 +167,7 @@ void transfer_once(const sockaddr_in& address, const Request& request) {
     puts("begin");
     fflush(stdout);
     send_all(connection, &request, sizeof request);
-    if (request.is_push) {
+    if (request.kind == kPush) {
         send_pattern(connection, request.bytes);
     } else {
         receive_pattern(connection, request.bytes);
@@ -162,19 +179,40 @@ void transfer_once(const sockaddr_in& address, const Request& request) {
 
 }  // namespace
 
+static void print_report(const sockaddr_in& address) {
+    int connection = make_socket();
+    if (connect(connection, reinterpret_cast<const sockaddr*>(&address), sizeof address) < 0) {
+        give_up("connect");
+    }
+    Request request{0, kReport};
+    send_all(connection, &request, sizeof request);
+    char bytes[8192];
+    for (ssize_t size; (size = recv(connection, bytes, sizeof bytes, 0)) > 0;) {
+        fwrite(bytes, 1, static_cast<size_t>(size), stdout);
+    }
+    close(connection);
+}
+
 int main(int count, char** arguments) {
     if (count >= 3 && strcmp(arguments[1], "serve") == 0) {
         if (count > 3) set_mtu(arguments[3]);
         serve(arguments[2]);
         return 0;
     }
+    if (count == 4 && strcmp(arguments[1], "report") == 0) {
+        print_report(address_of(arguments[2], arguments[3]));
+        return 0;
+    }
     if (count < 6) {
-        fprintf(stderr, "usage: transfer serve PORT [MTU]\n"
-                        "       transfer push|pull ADDRESS PORT BYTES COUNT [MTU]\n");
+        fprintf(stderr,
+                "usage: transfer serve PORT [MTU]\n"
+                "       transfer push|pull ADDRESS PORT BYTES COUNT [MTU]\n"
+                "       transfer report ADDRESS PORT\n");
         return 2;
     }
     if (count > 6) set_mtu(arguments[6]);
     sockaddr_in address = address_of(arguments[2], arguments[3]);
-    Request request{strtoull(arguments[4], nullptr, 10), strcmp(arguments[1], "push") == 0};
+    Request request{strtoull(arguments[4], nullptr, 10),
+                    strcmp(arguments[1], "push") == 0 ? kPush : kPull};
     for (int i = 0; i < atoi(arguments[5]); i++) transfer_once(address, request);
 }
