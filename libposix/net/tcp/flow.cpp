@@ -1,11 +1,11 @@
 #include "libposix/net/tcp/flow.h"
 
-#include "kernel-min/memory/heap.h"
+#include <new>
 
 namespace coracle::net::tcp {
 
 FlowTable::~FlowTable() {
-    kernel_free(buckets_);
+    delete[] buckets_;
 }
 
 bool FlowTable::insert(Flow& flow) {
@@ -29,9 +29,8 @@ void FlowTable::remove(Flow& flow) {
 
 bool FlowTable::grow() {
     size_t count = buckets_ ? (mask_ + 1) * 2 : 256;
-    auto* buckets = static_cast<Flow**>(kernel_allocate(count * sizeof(Flow*)));
+    auto** buckets = new (std::nothrow) Flow*[count]();
     if (!buckets) return false;
-    for (size_t i = 0; i < count; i++) buckets[i] = nullptr;
     for (size_t i = 0; buckets_ && i <= mask_; i++) {
         while (Flow* flow = buckets_[i]) {
             buckets_[i] = flow->next_in_bucket;
@@ -40,7 +39,7 @@ bool FlowTable::grow() {
             bucket = flow;
         }
     }
-    kernel_free(buckets_);
+    delete[] buckets_;
     buckets_ = buckets;
     mask_ = count - 1;
     return true;
