@@ -123,9 +123,12 @@ class Running:
         self.output = output  # an Output, or the Channel
 
     def wait(self, timeout):
-        """Until the program's end, or the time limit."""
+        """Until the program's end, or the time limit. First its output's end: a process that has
+        been waited for has no CPU time to tell any more."""
+        end = time.monotonic() + timeout
+        self.output.join(timeout)
         try:
-            self.process.wait(timeout)
+            self.process.wait(max(0, end - time.monotonic()))
         except subprocess.TimeoutExpired:
             pass
 
