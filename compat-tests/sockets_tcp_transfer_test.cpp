@@ -333,4 +333,30 @@ TEST_F(TcpTransfer, EdgeTriggeredEpoll) {
     close(epoll);
 }
 
+// Nothing looks at the socket between the full buffer and the wait.
+TEST_F(TcpTransfer, EdgeTriggeredEpollOfAFullBuffer) {
+    fcntl(client, F_SETFL, O_NONBLOCK);
+    int epoll = epoll_create1(0);
+    epoll_event event{EPOLLOUT | EPOLLET, {.fd = client}};
+    ASSERT_EQ(epoll_ctl(epoll, EPOLL_CTL_ADD, client, &event), 0);
+    std::vector<char> block(65536);
+    epoll_event got;
+    for (int round = 0; round < 3; round++) {
+        ASSERT_EQ(epoll_wait(epoll, &got, 1, 2000), 1) << round;
+        EXPECT_EQ(got.events, EPOLLOUT);
+        size_t sent = 0;
+        for (ssize_t done; (done = send(client, block.data(), block.size(), 0)) > 0;) {
+            sent += static_cast<size_t>(done);
+            ASSERT_LT(sent, size_t{64} << 20);
+        }
+        EXPECT_EQ(errno, EAGAIN);
+        while (sent > 0) {
+            ssize_t done = recv(server, block.data(), block.size(), 0);
+            ASSERT_GT(done, 0);
+            sent -= static_cast<size_t>(done);
+        }
+    }
+    close(epoll);
+}
+
 }  // namespace

@@ -54,6 +54,8 @@ Result<size_t> StreamSocket::send(SendMessage& message) {
     while (!message.data.is_empty()) {
         bool may_send = !connection->error_code && !connection->send_shut;
         if (may_send && connection->send_space() == 0) {
+            // Of one that may not sleep, an edge-triggered epoll waits for the event.
+            connection->want_space_event = true;
             Result<void> waited = wait.until(changed_, [&] {
                 if (connection->error_code || connection->send_shut || connection->is_writable()) {
                     return true;
