@@ -131,6 +131,11 @@ class alignas(16) Buffer {
     size_t memory_size() const {
         return owner_ == this ? kBufferBlockSizes[size_class_] : kBufferHeaderSize;
     }
+    // What holding it costs a receiver: bytes of another's block too, which that one may have stopped
+    // paying for.
+    size_t held_memory() const {
+        return owner_ == this ? kBufferBlockSizes[size_class_] : kBufferHeaderSize + length_;
+    }
 
     // Grow or shrink the range at either end. Preconditions: headroom(), tailroom(), length().
     uint8_t* push(size_t size) {
@@ -177,6 +182,11 @@ class alignas(16) Buffer {
     size_t chain_memory_size() const {
         size_t size = 0;
         for (const Buffer* b = this; b; b = b->next_) size += b->memory_size();
+        return size;
+    }
+    size_t chain_held_memory() const {
+        size_t size = 0;
+        for (const Buffer* b = this; b; b = b->next_) size += b->held_memory();
         return size;
     }
     // Copies from the chain; false if it has not so many bytes.

@@ -63,15 +63,17 @@ void Connection::queue_in_order(BufferPtr data, uint32_t length) {
     receive_bytes += length;
     Buffer* tail = receive_queue.last();
     if (tail && length <= kCopyLimit && tail->tailroom() >= length && !tail->is_shared()) {
+        size_t before = tail->held_memory();
         uint8_t* to = tail->append(length);
         data->copy_out(0, to, length);
+        receive_memory += static_cast<uint32_t>(tail->held_memory() - before);
         stack.counters.TCPRcvCoalesce++;
         return;
     }
     while (data) {
         BufferPtr rest = data->next() ? data->take_next() : BufferPtr();
         if (data->length()) {
-            receive_memory += static_cast<uint32_t>(data->memory_size());
+            receive_memory += static_cast<uint32_t>(data->held_memory());
             receive_queue.push_back(std::move(data));
         }
         data = std::move(rest);
@@ -119,7 +121,7 @@ void Connection::handle_data(Segment& segment) {
         segment.flags &= static_cast<uint8_t>(~kFin);
     }
     if (segment.length &&
-        !make_receive_room(static_cast<uint32_t>(segment.data->chain_memory_size()))) {
+        !make_receive_room(static_cast<uint32_t>(segment.data->chain_held_memory()))) {
         stack.counters.TCPRcvQDrop++;
         ack_pending = ack_now = true;
         return;
@@ -180,7 +182,7 @@ bool Connection::make_receive_room(uint32_t needed) {
     if (!out_of_order.is_empty()) {
         stack.counters.OfoPruned++;
         for (Buffer* data = out_of_order.first(); data; data = BufferQueue::after(data)) {
-            receive_memory -= static_cast<uint32_t>(data->chain_memory_size());
+            receive_memory -= static_cast<uint32_t>(data->chain_held_memory());
         }
         out_of_order.clear();
         sack_block_count = 0;
@@ -241,12 +243,12 @@ void Connection::queue_out_of_order(Segment& segment) {
         set_duplicate_sack(info.sequence, info.end());
         fin |= info.fin;
         BufferPtr covered = out_of_order.remove_after(before);
-        receive_memory -= static_cast<uint32_t>(covered->chain_memory_size());
+        receive_memory -= static_cast<uint32_t>(covered->chain_held_memory());
     }
     if (!segment.data) segment.data = Buffer::allocate(0);  // a FIN alone
     if (!segment.data) return;
     received_info(*segment.data) = {start, segment.length, fin};
-    receive_memory += static_cast<uint32_t>(segment.data->chain_memory_size());
+    receive_memory += static_cast<uint32_t>(segment.data->chain_held_memory());
     out_of_order.insert_after(before, std::move(segment.data));
     if (segment.length) add_sack_block(start, start + segment.length);
 }
@@ -256,7 +258,7 @@ void Connection::drain_out_of_order() {
         ReceivedData info = received_info(*first);
         if (info.sequence > receive_next) break;
         BufferPtr data = out_of_order.pop_front();
-        receive_memory -= static_cast<uint32_t>(data->chain_memory_size());
+        receive_memory -= static_cast<uint32_t>(data->chain_held_memory());
         bool new_fin = info.fin;
         if (info.end() > receive_next) {
             uint32_t known = distance(info.sequence, receive_next);

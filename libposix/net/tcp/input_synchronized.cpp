@@ -37,7 +37,7 @@ bool Connection::try_fast_path(Segment& segment) {
     if (segment.length > window) return false;
     // A repeated acknowledgement may be a duplicate: the whole treatment.
     if (segment.length == 0 && segment.acknowledgement == send_unacknowledged) return false;
-    if (segment.length && receive_memory + segment.data->chain_memory_size() > receive_limit) {
+    if (segment.length && receive_memory + segment.data->chain_held_memory() > receive_limit) {
         return false;
     }
     if (segment.acknowledgement != send_unacknowledged ||

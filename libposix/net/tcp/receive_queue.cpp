@@ -7,14 +7,14 @@ namespace coracle::net::tcp {
 BufferPtr Connection::take_received() {
     BufferPtr data = receive_queue.pop_front();
     if (data) {
-        receive_memory -= static_cast<uint32_t>(data->memory_size());
+        receive_memory -= static_cast<uint32_t>(data->held_memory());
         receive_bytes -= data->length();
     }
     return data;
 }
 
 void Connection::put_back(BufferPtr data) {
-    receive_memory += static_cast<uint32_t>(data->memory_size());
+    receive_memory += static_cast<uint32_t>(data->held_memory());
     receive_bytes += data->length();
     receive_queue.push_front(std::move(data));
 }
