@@ -14,6 +14,8 @@ PR_SET_PDEATHSIG = 1
 START_TIMEOUT_S = 60
 CLIENT_TIMEOUT_S = 60
 
+EXAMPLES = os.path.realpath(os.path.join(os.path.dirname(__file__), "../../examples"))
+
 coracle = None  # the path of the host program, set by `check`
 machines = []   # all that were started, for the report of a failure
 
@@ -24,9 +26,9 @@ def _end_with_parent():
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def start(command, **options):
+def start(command, stdin=subprocess.DEVNULL, **options):
     """A process that gets SIGTERM when this one ends, however it ends."""
-    return subprocess.Popen([str(word) for word in command], stdin=subprocess.DEVNULL,
+    return subprocess.Popen([str(word) for word in command], stdin=stdin,
                             preexec_fn=_end_with_parent, **options)
 
 
@@ -59,15 +61,26 @@ def client(*command, data=None, timeout_s=CLIENT_TIMEOUT_S, status=0):
     return done.stdout
 
 
+def localhost_certificate():
+    """The folder of certificate.pem and key.pem, for localhost and 127.0.0.1."""
+    made = client("bash", "-c", '. "$0"; echo "$certificate"',
+                  os.path.join(EXAMPLES, "localhost_certificate.sh"))
+    return os.path.realpath(made.decode().rstrip("\n"))
+
+
 class Machine:
     """A virtual machine that runs until the end of its `with` block, or until stop()."""
 
-    def __init__(self, *arguments, script=None):
-        """Runs `coracle run ARGUMENTS`, or `script ARGUMENTS` with $CORACLE naming the former."""
+    def __init__(self, *arguments, script=None, data=b""):
+        """Runs `coracle run ARGUMENTS`, or `script ARGUMENTS` with $CORACLE naming the former. `data`
+        is the program's standard input."""
         self.output = tempfile.TemporaryFile()
         command = [script] if script else [coracle, "run"]
-        self.process = start([*command, *arguments], stdout=self.output,
-                             stderr=subprocess.STDOUT, env={**os.environ, "CORACLE": coracle})
+        with tempfile.TemporaryFile() as input:
+            input.write(data)
+            input.seek(0)
+            self.process = start([*command, *arguments], stdin=input, stdout=self.output,
+                                 stderr=subprocess.STDOUT, env={**os.environ, "CORACLE": coracle})
         machines.append(self)
 
     def __enter__(self):
@@ -76,10 +89,12 @@ class Machine:
     def __exit__(self, *_):
         self.stop()
 
-    def text(self):
+    def bytes(self):
         """All that the program has written so far."""
-        size = os.fstat(self.output.fileno()).st_size
-        return os.pread(self.output.fileno(), size, 0).decode(errors="replace")
+        return os.pread(self.output.fileno(), os.fstat(self.output.fileno()).st_size, 0)
+
+    def text(self):
+        return self.bytes().decode(errors="replace")
 
     def wait_for(self, words, timeout_s=START_TIMEOUT_S):
         """Waits until the program has written `words`."""

@@ -11,6 +11,7 @@
 #include "libposix/net/ip/ip_input.h"
 #include "libposix/net/ip/multicast.h"
 #include "libposix/net/link/loopback.h"
+#include "libposix/net/link/neighbor.h"
 #include "libposix/net/prefix.h"
 #include "libposix/net/virtio_interface.h"
 
@@ -109,6 +110,8 @@ void start_network() {
     if (card_count > 0) set_idle_work(prepare_to_idle);
 }
 
+bool network_is_started() { return is_started; }
+
 void network_has_work() {
     NetworkScope::has_work = true;
     if (NetworkScope::depth == 0) raise_interrupt(work_vector);
@@ -124,6 +127,15 @@ void NetworkScope::run_work() {
             return;
         }
     }
+}
+
+bool network_has_unsent_packets() {
+    for (size_t i = 0; i < card_count; i++) {
+        if (cards[i]->has_unsent_frames()) return true;
+    }
+    bool any_waits = false;
+    for_each_neighbor([&](const Neighbor& neighbor) { any_waits |= !neighbor.waiting.is_empty(); });
+    return any_waits;
 }
 
 void poll_network() {

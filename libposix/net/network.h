@@ -13,6 +13,7 @@ namespace coracle::net {
 void configure_network(const BootConfig& configuration);
 // Starts the interfaces if they are not up yet: every socket family that uses them calls it.
 void start_network();
+bool network_is_started();
 
 // Packets wait in a queue of ours (loopback), or for the device to be told of. They are seen to
 // at the end of the outermost NetworkScope, else before the kernel is left.
@@ -41,6 +42,14 @@ class NetworkScope {
 
 // Takes what the devices have, without waiting for their interrupts.
 void poll_network();
+
+// Whether packets wait for a device, or for a neighbour's address.
+bool network_has_unsent_packets();
+
+// Before the VM ends: closes the connections, and waits until what the program has sent is with the
+// peers, as it would be on a machine that goes on. Gives up on peers that take nothing for some
+// seconds. Nothing else runs meanwhile.
+void drain_network();
 
 // Sends the counters that are not 0 to the host, as lines of the VM's own (--stats).
 void report_network_statistics();

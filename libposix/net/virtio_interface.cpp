@@ -185,6 +185,11 @@ bool VirtioInterface::prepare_to_idle() {
     return true;
 }
 
+bool VirtioInterface::has_unsent_frames() {
+    reclaim();
+    return device_.transmit.free_descriptors() < device_.transmit.size();
+}
+
 void VirtioInterface::reclaim() {
     while (auto used = device_.transmit.take_used()) {
         BufferPtr(reinterpret_cast<Buffer*>(used->token)).reset();

@@ -26,6 +26,8 @@ class VirtioInterface final : public EthernetInterface {
     void flush();
     // Before the CPU halts: true if there was something to do; else interrupts are asked for.
     bool prepare_to_idle();
+    // Whether the device has not taken everything yet.
+    bool has_unsent_frames();
 
   private:
     static constexpr uint16_t kQueueSize = 256;

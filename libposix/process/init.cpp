@@ -153,6 +153,7 @@ Result<BootConfig> read_configuration() {
 void exit_process(uint32_t wait_status) {
     trace_exit(static_cast<int>(wait_status));
     if (Process* process = current_process()) end_ipc_of(*process);
+    net::drain_network();
     if (configuration.statistics) net::report_network_statistics();
     host_channel::send_exit(wait_status);
     // isa-debug-exit has room for 7 bits: 128 + signal does not fit, the channel's frame does.

@@ -32,7 +32,7 @@ StreamSocket::~StreamSocket() {
     if (!connection_) return;
     linger();
     TcpScope scope;
-    connection_->close(options.linger && options.linger_seconds == 0);
+    connection_->close(connection_->options.resets_on_close);
 }
 
 // SO_LINGER: close(2) waits until the data has arrived.
@@ -68,6 +68,7 @@ tcp::ConnectionOptions StreamSocket::connection_options() const {
     chosen.sharing = sharing();
     chosen.keep_alive = options.is_on(SO_KEEPALIVE);
     chosen.urgent_inline = options.is_on(SO_OOBINLINE);
+    chosen.resets_on_close = options.linger && options.linger_seconds == 0;
     if (options.send_buffer_locked) chosen.send_buffer = options.send_buffer;
     if (options.receive_buffer_locked) chosen.receive_buffer = options.receive_buffer;
     return chosen;

@@ -66,6 +66,7 @@ struct ConnectionOptions {
     bool no_delay = false;
     bool cork = false;
     bool urgent_inline = false;
+    bool resets_on_close = false;  // SO_LINGER with a time of 0
 };
 
 }  // namespace coracle::net::tcp

@@ -8,12 +8,7 @@ Stack::Stack(Environment& below) : environment(below), secret_{{below.random(), 
 
 // Ends without a word to the peers: of a test's stack.
 Stack::~Stack() {
-    for (Listener* first : listeners_) {
-        while (Listener* listener = first) {
-            first = listener->next_of_port;
-            stop_listening(*listener);
-        }
-    }
+    stop_listening();
     for (;;) {
         Flow* any = nullptr;
         flows_.for_each([&](Flow& flow) { any = &flow; });
@@ -26,6 +21,41 @@ Stack::~Stack() {
             remove_time_wait(*static_cast<TimeWait*>(any));
         }
     }
+}
+
+void Stack::stop_listening() {
+    for (Listener* first : listeners_) {
+        while (Listener* listener = first) {
+            first = listener->next_of_port;
+            stop_listening(*listener);
+        }
+    }
+}
+
+void Stack::close_all() {
+    stop_listening();
+    for (;;) {
+        // Closing may change the table.
+        RefPtr<Connection> open[64];
+        size_t count = 0;
+        flows_.for_each([&](Flow& flow) {
+            if (flow.kind != FlowKind::kConnection || count == std::size(open)) return;
+            auto& connection = static_cast<Connection&>(flow);
+            if (!connection.is_orphan) open[count++] = RefPtr<Connection>(&connection);
+        });
+        if (count == 0) return;
+        for (size_t i = 0; i < count; i++) open[i]->close(open[i]->options.resets_on_close);
+    }
+}
+
+uint64_t Stack::undelivered() const {
+    uint64_t sum = 0;
+    flows_.for_each([&](const Flow& flow) {
+        if (flow.kind != FlowKind::kConnection) return;
+        const auto& connection = static_cast<const Connection&>(flow);
+        if (connection.is_orphan) sum += connection.unacknowledged_bytes();
+    });
+    return sum;
 }
 
 void Stack::input(BufferPtr packet, const Arrival& arrival) {

@@ -48,6 +48,11 @@ class Stack {
                                     uint32_t backlog);
     void stop_listening(Listener& listener);
 
+    // The machine ends: what closing every socket would do.
+    void close_all();
+    // How much of what closed connections sent the peers have not acknowledged; a FIN counts 1.
+    uint64_t undelivered() const;
+
     // ICMP about a segment that we sent (`quoted`: its sequence number); RFC 5927: it must be of
     // what is in flight. EMSGSIZE comes with the path's `mtu`.
     void icmp_error(const FlowKey& flow, Sequence quoted, int error, bool is_fatal, uint32_t mtu);
@@ -96,6 +101,7 @@ class Stack {
     Listener* find_listener(const FlowKey& flow, uint64_t hash) const;
 
   private:
+    void stop_listening();  // everybody
     static constexpr size_t kPortBuckets = 256;
     void dispatch(Segment& segment);
     void arm();
