@@ -115,3 +115,17 @@ class SocketsTest : public FilesTest {
   protected:
     SocketsTest() { signal(SIGPIPE, SIG_IGN); }
 };
+
+class UnixStreamTest : public SocketsTest {
+  protected:
+    Descriptor make(int flags = SOCK_NONBLOCK) {
+        return Descriptor(socket(AF_UNIX, SOCK_STREAM | flags, 0));
+    }
+    Descriptor make_listener(const UnixAddress& address, int backlog = 5) {
+        Descriptor listener = make();
+        EXPECT_OK(bind_to(listener, address));
+        EXPECT_OK(listen(listener, backlog));
+        return listener;
+    }
+    char buffer_[65536];
+};

@@ -232,7 +232,7 @@ TEST(TcpAccept, SleepsUntilSomebodyComes) {
     std::thread later([&] {
         usleep(20000);
         Fd client(socket(AF_INET, SOCK_STREAM, 0));
-        connect(client, as_any(address), sizeof(address));
+        EXPECT_EQ(connect(client, as_any(address), sizeof(address)), 0);
     });
     Fd server(accept(listener, nullptr, nullptr));
     EXPECT_GE(server.fd, 0);
@@ -274,7 +274,7 @@ TEST(TcpAccept, BacklogCountsAsLinuxDoes) {
     Fd clients[3];
     for (int i = 0; i < 3; i++) {
         clients[i] = Fd(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
-        connect(clients[i], as_any(address), sizeof(address));
+        (void)connect(clients[i], as_any(address), sizeof(address));
     }
     EXPECT_EQ(events_of(clients[0], POLLOUT, 500), POLLOUT);
     EXPECT_EQ(events_of(clients[1], POLLOUT, 500), POLLOUT);

@@ -24,7 +24,7 @@ class TcpServer : public testing::Test {
     TcpServer() : listener(socket(AF_INET, SOCK_STREAM, 0)) {
         address.sin_family = AF_INET;
         address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof(address));
+        EXPECT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
         EXPECT_EQ(listen(listener, 1024), 0);
         socklen_t length = sizeof(address);
         getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length);

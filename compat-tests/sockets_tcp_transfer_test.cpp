@@ -28,8 +28,8 @@ class TcpTransfer : public testing::Test {
         address.sin_family = AF_INET;
         address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
         socklen_t length = sizeof(address);
-        bind(listener, reinterpret_cast<sockaddr*>(&address), length);
-        listen(listener, 1);
+        EXPECT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), length), 0);
+        EXPECT_EQ(listen(listener, 1), 0);
         getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length);
         client = socket(AF_INET, SOCK_STREAM, 0);
         EXPECT_EQ(connect(client, reinterpret_cast<sockaddr*>(&address), length), 0);
