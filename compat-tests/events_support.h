@@ -56,7 +56,9 @@ class AfterDelay {
         };
         handler.sa_flags = flags;
         sigaction(SIGALRM, &handler, &old_);
-        itimerval timer = {{0, 0}, {0, delay_ns / 1000}};
+        // And again much later, where the machine stood still until the first was over.
+        constexpr long kAgainUs = 200'000;
+        itimerval timer = {{0, kAgainUs}, {0, delay_ns / 1000}};
         setitimer(ITIMER_REAL, &timer, nullptr);
     }
     ~AfterDelay() {
