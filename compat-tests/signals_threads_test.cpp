@@ -371,10 +371,8 @@ TEST_F(SignalsThreads, ManyToMany) {
         workers.push_back(std::make_unique<Worker>([&, i] {
             while (!go) sleep_ns(kMs);
             for (int j = 0; j < kEach; j++) {
-                const int before = handled;
                 tgkill_raw(getpid(), tids[static_cast<size_t>(i + 1) % kThreads], SIGUSR1);
                 if (j % 16 == 0) sched_yield();
-                (void)before;
             }
             done++;
             while (!stop) sleep_ns(kMs);
@@ -383,7 +381,7 @@ TEST_F(SignalsThreads, ManyToMany) {
     for (size_t i = 0; i < kThreads; i++) tids[i] = workers[i]->tid();
     go = true;
     EXPECT_TRUE(eventually([&] { return done == kThreads; }));
-    EXPECT_GT(handled, kThreads);
+    EXPECT_GE(handled, kThreads) << "each has had one at least";
     EXPECT_LE(handled, kThreads * kEach);
     stop = true;
 }
