@@ -80,7 +80,7 @@ long get_securebits(const Credentials& own) {
 
 Result<long> read_bounding_set(const Credentials& own, unsigned long capability) {
     if (capability > kLastCapability) return Error(EINVAL);
-    return own.bounding >> capability & 1;
+    return static_cast<long>(own.bounding >> capability & 1);
 }
 
 Result<long> drop_from_bounding_set(Credentials& own, unsigned long capability) {
