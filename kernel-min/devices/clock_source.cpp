@@ -166,7 +166,7 @@ ClockRate rate_from_kvm() {
     static volatile KvmTime time;
     core::write_msr(kSystemTimeMsr, (reinterpret_cast<uint64_t>(&time) - kKernelBase) | 1);
     const uint64_t multiplier = time.tsc_to_system_multiplier;
-    const int shift = time.tsc_shift;
+    const int8_t shift = time.tsc_shift;
     core::write_msr(kSystemTimeMsr, 0);
     return {shift >= 0 ? multiplier << shift : multiplier >> -shift};
 }

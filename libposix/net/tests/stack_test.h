@@ -44,7 +44,7 @@ inline Bytes pattern(size_t size, uint8_t start = 0) {
     return bytes;
 }
 inline Bytes slice(const Bytes& from, size_t at, size_t size) {
-    return Bytes(from.begin() + at, from.begin() + std::min(from.size(), at + size));
+    return Bytes(from.data() + at, from.data() + std::min(from.size(), at + size));
 }
 inline Bytes contents(const Buffer& packet) {
     Bytes bytes(packet.chain_length());
