@@ -70,6 +70,23 @@ uint64_t PageTable::skip_empty(uint64_t address, uint64_t end) const {
     return end;
 }
 
+uint64_t PageTable::skip_empty_leaves(const uint64_t* table, uint64_t start, uint64_t stop) {
+    // A stack or an arena has few pages and many empty entries: they are looked at eight at a time.
+    constexpr uint64_t kBlock = 8 * kPageSize;
+    while (start < stop) {
+        const uint64_t* leaf = &table[index(start, 1)];
+        if (start % kBlock == 0 && start + kBlock <= stop &&
+            (leaf[0] | leaf[1] | leaf[2] | leaf[3] | leaf[4] | leaf[5] | leaf[6] | leaf[7]) == 0) {
+            start += kBlock;
+        } else if (*leaf == 0) {
+            start += kPageSize;
+        } else {
+            break;
+        }
+    }
+    return start;
+}
+
 Result<void> PageTable::split(uint64_t* huge_entry) {
     PhysAddr frame = TRY(allocate_frame());
     auto* table = phys_to_virt<uint64_t>(frame);

@@ -61,9 +61,14 @@ class PageTable {
             if (*entry & pte::kPresent) {
                 auto* table = phys_to_virt<uint64_t>(pte::address(*entry));
                 uint64_t stop = next < end ? next : end;
-                for (; start < stop; start += kPageSize) {
+                while (start < stop) {
                     uint64_t* leaf = &table[start >> 12 & 511];
-                    if (*leaf) visit(start, leaf, false);
+                    if (*leaf) {
+                        visit(start, leaf, false);
+                        start += kPageSize;
+                    } else {
+                        start = skip_empty_leaves(table, start, stop);
+                    }
                 }
             }
             start = next;
@@ -83,6 +88,9 @@ class PageTable {
     void free_lower_half();
 
   private:
+    // The first address of [start, stop), all of one table, whose 4 KiB entry is not zero; or
+    // `stop`.
+    static uint64_t skip_empty_leaves(const uint64_t* table, uint64_t start, uint64_t stop);
     // The entry at `level` (1: 4 KiB, 2: 2 MiB); null if a table above it is missing.
     uint64_t* entry_at(uint64_t address, unsigned level) const;
     Result<uint64_t*> make_entry_at(uint64_t address, unsigned level);

@@ -86,6 +86,25 @@ TEST_F(PageTables, ForEachVisitsTheRangeAndSplitsItsBorders) {
     EXPECT_EQ(huge, 1u);
 }
 
+TEST_F(PageTables, ForEachFindsAPageWhereverItLies) {
+    for (unsigned page = 0; page < 512; page++) {
+        const uint64_t address = kBase + page * kPageSize;
+        map(address, 0x5000);
+        for (unsigned from : {0u, 1u, 7u, 8u, 100u}) {
+            for (unsigned to : {101u, 108u, 503u, 504u, 505u, 512u}) {
+                unsigned visits = 0;
+                ASSERT_TRUE(table_->for_each(kBase + from * kPageSize, kBase + to * kPageSize,
+                                             [&](uint64_t at, uint64_t*, bool) {
+                                                 visits++;
+                                                 EXPECT_EQ(at, address);
+                                             }));
+                ASSERT_EQ(visits, page >= from && page < to ? 1u : 0u) << page << from << to;
+            }
+        }
+        *table_->find(address) = 0;
+    }
+}
+
 TEST_F(PageTables, HundredsOfGigabytesOfNothingAreSkippedQuickly) {
     map(kBase, 0x1000);
     size_t visits = 0;
