@@ -72,6 +72,7 @@ class Virtqueue {
     }
     uint16_t& used_event() { return available_->ring[size_]; }
     uint16_t available_event() const;
+    bool wants_notification(uint16_t old_index) const;
 
     Descriptor* descriptors_ = nullptr;
     AvailableRing* available_ = nullptr;
