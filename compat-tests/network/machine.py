@@ -111,10 +111,14 @@ class Machine:
 
     def stop(self):
         """Asks the program to end, as a user would, and returns its status."""
-        if self.process.poll() is None:
-            self.process.terminate()
+        if self.process.poll() is not None:
+            return self.process.returncode
+        self.process.terminate()
         try:
-            return self.process.wait(20)
+            status = self.process.wait(20)
+            if status == 128 + signal.SIGKILL:
+                raise AssertionError("the program did not end on SIGTERM")
+            return status
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
