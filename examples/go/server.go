@@ -1,5 +1,6 @@
-// An HTTP server at port 8000: /hash answers with the SHA-256 of the body, /primes?below=N with the
-// prime numbers below N, sieved by a goroutine for each, /header/NAME with the request's header NAME.
+// An HTTP server at port 8000: /hash answers with the SHA-256 of the body, /primes?below=N with
+// the prime numbers below N, sieved by a goroutine for each, /header/NAME with the request's
+// header NAME.
 package main
 
 import (

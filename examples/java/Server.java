@@ -1,6 +1,6 @@
-// An HTTP server at port 8000 with the JDK's own com.sun.net.httpserver: /echo answers with the method,
-// the query and the size of the body, /hash with the SHA-256 of the body, /lines?N with N lines in
-// chunks of a length not told before.
+// An HTTP server at port 8000 with the JDK's own com.sun.net.httpserver: /echo answers with the
+// method, the query and the size of the body, /hash with the SHA-256 of the body, /lines?N with N
+// lines in chunks of a length not told before.
 
 import com.sun.net.httpserver.HttpExchange;
 import com.sun.net.httpserver.HttpServer;

@@ -37,7 +37,8 @@ class Java(unittest.TestCase):
 
     def test_many_at_once(self):
         def ask(n):
-            return self.curl(f"{self.base}/lines?{n}") == b"".join(b"line %d\n" % i for i in range(n))
+            expected = b"".join(b"line %d\n" % i for i in range(n))
+            return self.curl(f"{self.base}/lines?{n}") == expected
         with ThreadPoolExecutor(4) as pool:
             self.assertTrue(all(pool.map(ask, range(1, 400, 10))))
 

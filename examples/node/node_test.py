@@ -25,7 +25,8 @@ class Node(unittest.TestCase):
 
     def test_echo(self):
         for base in (self.http, self.https):
-            answer = json.loads(self.curl("-A", "test", "-X", "OPTIONS", f"{base}/echo?a=1&b=%C3%A4"))
+            answer = json.loads(self.curl("-A", "test", "-X", "OPTIONS",
+                                          f"{base}/echo?a=1&b=%C3%A4"))
             self.assertEqual(answer, {"method": "OPTIONS", "query": {"a": "1", "b": "ä"},
                                       "agent": "test"})
 

@@ -1,5 +1,5 @@
-// An HTTP server at port 8080 and an HTTPS server at port 8443: /echo answers with the request, /hash
-// with the SHA-256 of its body, /stream?lines=N with N lines, one at a time.
+// An HTTP server at port 8080 and an HTTPS server at port 8443: /echo answers with the request,
+// /hash with the SHA-256 of its body, /stream?lines=N with N lines, one at a time.
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import http from 'node:http';

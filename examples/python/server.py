@@ -1,5 +1,5 @@
-"""An asyncio server at port 7000: answers each line with its words in reverse order, and `count` with
-how many lines there have been; and datagrams at the same port with their upper case."""
+"""An asyncio server at port 7000: answers each line with its words in reverse order, `count` with
+how many lines there have been, and datagrams at the same port with their upper case."""
 import asyncio
 import signal
 
