@@ -11,7 +11,7 @@ import tempfile
 import time
 
 PR_SET_PDEATHSIG = 1
-START_TIMEOUT_S = 60
+START_TIMEOUT_S = 120
 CLIENT_TIMEOUT_S = 60
 
 EXAMPLES = os.path.realpath(os.path.join(os.path.dirname(__file__), "../../examples"))
