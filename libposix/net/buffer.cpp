@@ -37,6 +37,7 @@ struct BufferPool {
         FreeList& list = lists[cpu_index()][block->size_class_];
         if (list.count >= kMaxFree[block->size_class_]) {
             allocated[block->size_class_]--;
+            buffer_memory.allocated -= kBufferBlockSizes[block->size_class_];
             kernel_free(block);
             return;
         }
@@ -52,7 +53,12 @@ struct BufferPool {
             return block;
         }
         void* block = kernel_allocate(kBufferBlockSizes[size_class]);
-        block ? allocated[size_class]++ : failed++;
+        if (!block) {
+            failed++;
+            return nullptr;
+        }
+        allocated[size_class]++;
+        buffer_memory.allocated += kBufferBlockSizes[size_class];
         return block;
     }
     void drain() {
@@ -64,6 +70,7 @@ struct BufferPool {
                     kernel_free(block);
                 }
                 allocated[size_class] -= list.count;
+                buffer_memory.allocated -= list.count * kBufferBlockSizes[size_class];
                 list.count = 0;
             }
         }

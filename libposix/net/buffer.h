@@ -306,6 +306,21 @@ class BufferQueue {
     Buffer* last_ = nullptr;
 };
 
+// Memory of all blocks, in use or kept for the next, and what sockets may make of it: from half of
+// the limit on their buffers stop growing, and beyond it one that holds something takes no more
+// (Linux's tcp_mem and udp_mem). Drivers and packets on their way may always allocate.
+struct BufferMemory {
+    size_t allocated = 0;
+    size_t limit = SIZE_MAX;
+};
+inline constinit BufferMemory buffer_memory;
+inline bool buffers_are_short() {
+    return buffer_memory.allocated > buffer_memory.limit / 2;
+}
+inline bool buffers_are_exhausted() {
+    return buffer_memory.allocated > buffer_memory.limit;
+}
+
 // Blocks in use and in the free lists, by class.
 struct BufferStatistics {
     size_t in_use[kBufferClasses];

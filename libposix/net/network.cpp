@@ -3,6 +3,7 @@
 #include <linux/rtnetlink.h>
 
 #include "kernel-min/devices/virtio/bus.h"
+#include "kernel-min/memory/frames.h"
 #include "kernel-min/memory/heap.h"
 #include "kernel-min/sched/idle.h"
 #include "libposix/net/address_text.h"
@@ -100,6 +101,8 @@ void start_network() {
     is_started = true;
     NetworkScope scope;
     work_vector = register_interrupt_handler(on_work, nullptr);
+    constexpr size_t kShareOfMemory = 4;
+    buffer_memory.limit = frame_statistics().total * kPageSize / kShareOfMemory;
     start_icmp();
     start_loopback();
     for (size_t i = 0; i < kMaxCards; i++) {

@@ -41,7 +41,8 @@ SegmentationType segmentation_of(uint8_t device_type) {
 VirtioInterface::VirtioInterface(size_t number)
     : EthernetInterface(kNames[number], kDefaultMtu),
       receive_offload_(*this, ethernet_input),
-      poll_timer_(on_poll_timer, this) {}
+      poll_timer_(on_poll_timer, this),
+      refill_timer_(on_refill_timer, this) {}
 
 Result<void> VirtioInterface::start(virtio::Transport& transport) {
     TRY(device_.start(transport, kQueueSize, on_interrupt, this));
@@ -73,7 +74,12 @@ void VirtioInterface::update_link() {
 void VirtioInterface::fill_receive_queue() {
     while (device_.receive.free_descriptors() > 0) {
         BufferPtr buffer = Buffer::allocate(kFrameBufferCapacity);
-        if (!buffer) break;  // the next poll tries again
+        if (!buffer) {
+            // No frame may come that would have it tried again.
+            constexpr uint64_t kRetryNs = 10'000'000;
+            if (!refill_timer_.is_active()) refill_timer_.start(monotonic_ns() + kRetryNs);
+            break;
+        }
         virtio::Virtqueue::Buffer place{direct_to_phys(buffer->data()), kFrameBufferCapacity, true};
         device_.receive.add({&place, 1}, reinterpret_cast<uint64_t>(buffer.release()));
     }
@@ -172,6 +178,11 @@ void VirtioInterface::on_poll_timer(void* context) {
         self.is_polling_ = false;
         self.ask_for_interrupts();
     }
+}
+
+void VirtioInterface::on_refill_timer(void* context) {
+    NetworkScope scope;
+    static_cast<VirtioInterface*>(context)->fill_receive_queue();
 }
 
 bool VirtioInterface::prepare_to_idle() {

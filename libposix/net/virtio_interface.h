@@ -37,6 +37,7 @@ class VirtioInterface final : public EthernetInterface {
 
     static void on_interrupt(void* interface);
     static void on_poll_timer(void* interface);
+    static void on_refill_timer(void* interface);
     void fill_receive_queue();
     bool receive_frames();
     BufferPtr take_frame(BufferPtr first, uint32_t length);
@@ -48,7 +49,7 @@ class VirtioInterface final : public EthernetInterface {
 
     virtio::Net device_;
     ReceiveOffload receive_offload_;
-    Timer poll_timer_;
+    Timer poll_timer_, refill_timer_;
     BufferQueue backlog_;
     size_t backlog_count_ = 0;
     bool is_polling_ = false;

@@ -122,7 +122,8 @@ void PacketSocket::offer(const Buffer& frame, const Interface& interface) {
     if (!wants(frame, interface)) return;
     packets_++;
     BufferPtr copy = copy_frame(frame, strips_header() ? kEthernetHeaderSize : 0);
-    if (!copy || queued_memory_ + copy->chain_memory_size() > options.receive_buffer) {
+    if (!copy || queued_memory_ + copy->chain_memory_size() > options.receive_buffer ||
+        (queued_memory_ && buffers_are_exhausted())) {
         drops_++;
         return;
     }

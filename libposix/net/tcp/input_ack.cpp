@@ -173,7 +173,7 @@ void Connection::take_rtt_sample(const Segment& segment, const AckOutcome& outco
 
 // Autotuning: twice the congestion window, as Linux's tcp_sndbuf_expand().
 void Connection::grow_send_buffer() {
-    if (send_limit_fixed) return;
+    if (send_limit_fixed || buffers_are_short()) return;
     uint64_t packet = segment_size + 512u;
     uint64_t window = std::max(congestion.window, std::max(kInitialWindow, reordering + 1));
     uint64_t wanted = std::min<uint64_t>(2 * packet * window, stack.settings.send_memory.maximum);

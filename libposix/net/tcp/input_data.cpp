@@ -173,7 +173,11 @@ void Connection::handle_fin() {
 
 // Room within the receive buffer's limit. What came out of order gives way to what comes in order.
 bool Connection::make_receive_room(uint32_t needed) {
-    if (receive_memory + needed <= receive_limit) return true;
+    // When all memory for buffers is used up, one segment at a time keeps the connection going.
+    auto fits = [&](uint32_t limit) {
+        return receive_memory + needed <= limit && (!buffers_are_exhausted() || !receive_memory);
+    };
+    if (fits(receive_limit)) return true;
     if (receive_queue.is_empty()) {
         // One segment at least must fit, whatever the block that it lies in.
         if (out_of_order.is_empty()) return true;
@@ -186,10 +190,10 @@ bool Connection::make_receive_room(uint32_t needed) {
         }
         out_of_order.clear();
         sack_block_count = 0;
-        if (receive_memory + needed <= receive_limit) return true;
+        if (fits(receive_limit)) return true;
     }
     // The window was told by payload, blocks may hold less of it: some slack keeps the promise.
-    if (receive_memory + needed <= 2 * receive_limit) return true;
+    if (fits(2 * receive_limit)) return true;
     stack.counters.RcvPruned++;
     return false;
 }

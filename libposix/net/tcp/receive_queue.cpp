@@ -33,7 +33,7 @@ void Connection::tune_receive_buffer() {
     tuning_round_ns = now();
     tuning_copied = copied;
     if (read <= tuning_bytes) return;
-    if (stack.settings.auto_tune_receive && !receive_limit_fixed) {
+    if (stack.settings.auto_tune_receive && !receive_limit_fixed && !buffers_are_short()) {
         uint64_t window = 2ull * read + 16ull * peer_segment_estimate;
         if (read > tuning_bytes && tuning_bytes) {
             window += window * (read - tuning_bytes) / tuning_bytes * 2;

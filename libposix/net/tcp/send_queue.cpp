@@ -123,6 +123,7 @@ size_t Connection::send_space() const {
     uint32_t low_water =
         options.not_sent_low_water ? options.not_sent_low_water : stack.settings.not_sent_low_water;
     if (unsent_bytes() >= low_water) return 0;
+    if (send_memory && buffers_are_exhausted()) return 0;
     return send_limit > send_memory ? send_limit - send_memory : 0;
 }
 
