@@ -128,7 +128,8 @@ Result<void> set_value(Socket& socket, int option, UserIn<char> value, unsigned 
             options.peek_offset = number;
             return {};
         case SO_MAX_PACING_RATE:
-            options.max_pacing_rate = static_cast<uint32_t>(number);
+            options.max_pacing_rate =
+                number == -1 ? UINT64_MAX : uint64_t{static_cast<uint32_t>(number)};
             if (length >= sizeof(uint64_t)) {
                 options.max_pacing_rate = TRY(UserIn<uint64_t>(value.address()).read());
             }

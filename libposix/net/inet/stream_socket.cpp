@@ -66,6 +66,7 @@ tcp::ConnectionOptions StreamSocket::connection_options() const {
     // Path MTU discovery is on unless it was switched off.
     chosen.ip.dont_discover_mtu = inet_.mtu_discover == IP_PMTUDISC_DONT;
     chosen.sharing = sharing();
+    chosen.max_pacing_rate = options.max_pacing_rate;
     chosen.keep_alive = options.is_on(SO_KEEPALIVE);
     chosen.urgent_inline = options.is_on(SO_OOBINLINE);
     chosen.resets_on_close = options.linger && options.linger_seconds == 0;

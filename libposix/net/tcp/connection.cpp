@@ -174,6 +174,7 @@ void Connection::close(bool reset) {
 }
 
 void Connection::options_changed() {
+    if (options.max_pacing_rate == UINT64_MAX) next_send_ns = 0;
     keepalive_changed();
     if (unsent && is_synchronized()) {
         push_pending(options.no_delay && !options.cork ? Push::kAll : Push::kByNagle);

@@ -202,6 +202,7 @@ class Connection final : public Flow, public RefCounted<Connection>, public List
     bool window_limited = false;  // the congestion window was used up in this round
     bool reordering_seen = false;
     uint32_t highest_in_flight = 0;
+    uint64_t next_send_ns = 0;  // paced: no new data before; 0: not paced
     Sequence round_end;  // of HyStart's and autotuning's rounds
 
     // RACK (RFC 8985)
@@ -271,6 +272,7 @@ class Connection final : public Flow, public RefCounted<Connection>, public List
     RetransmitTimer retransmit_timer = RetransmitTimer::kNone;
     uint64_t retransmit_deadline_ns = kNever;
     uint64_t ack_deadline_ns = kNever;
+    uint64_t pacing_deadline_ns = kNever;
     uint64_t keepalive_deadline_ns = kNever;  // keep-alive; FIN-WAIT-2's end of an orphan
     uint32_t retransmissions = 0;             // of the same data in a row
     uint64_t retransmission_start_ns = 0;     // the first of them
@@ -390,6 +392,7 @@ class Connection final : public Flow, public RefCounted<Connection>, public List
     void push_pending(Push push = Push::kByNagle);
     bool may_send_small(const SendSegment& info, Push push) const;
     bool send_first_unsent(uint32_t mss, uint32_t limit, Push push);
+    uint32_t largest_burst(uint32_t mss) const;
     BufferPtr make_packet(Buffer& segment, size_t header_size);
     void hand_down(BufferPtr packet, uint8_t ecn);
     bool transmit(Buffer& segment, bool again);

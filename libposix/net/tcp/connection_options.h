@@ -57,6 +57,7 @@ struct ConnectionOptions {
     uint32_t user_timeout_ms = 0;
     uint32_t window_clamp = 0;
     uint32_t not_sent_low_water = 0;  // 0: tcp_notsent_lowat
+    uint64_t max_pacing_rate = UINT64_MAX;  // SO_MAX_PACING_RATE, bytes a second
     uint16_t maximum_segment = 0;     // TCP_MAXSEG; 0: the path's
     int16_t linger2_s = 0;            // TCP_LINGER2; 0: tcp_fin_timeout, negative: none
     uint8_t keepalive_count = 0;      // 0: tcp_keepalive_probes

@@ -56,18 +56,33 @@ void Connection::push_pending(Push push) {
             window_limited = true;
             break;
         }
+        if (next_send_ns > now()) [[unlikely]] {
+            update_timer(pacing_deadline_ns, next_send_ns);
+            break;
+        }
         uint32_t quota = congestion.window - in_flight;
-        uint32_t most = std::max(largest_segment - largest_segment % mss, mss);
-        auto limit = static_cast<uint32_t>(std::min<uint64_t>(uint64_t{quota} * mss, most));
+        auto limit = static_cast<uint32_t>(
+            std::min<uint64_t>(uint64_t{quota} * mss, largest_burst(mss)));
         if (!send_first_unsent(mss, limit, push)) break;
         sent = true;
     }
     if (sent) {
         highest_in_flight = std::max(highest_in_flight, packets_out);
         arm_after_send();
-    } else if (!packets_out && unsent && retransmit_timer == RetransmitTimer::kNone) {
+    } else if (!packets_out && unsent && retransmit_timer == RetransmitTimer::kNone &&
+               pacing_deadline_ns == kNever) {
         arm_retransmit(RetransmitTimer::kWindowProbe, rtt.base_timeout_ns());
     }
+}
+
+// What may go down at once: as much as the layer below cuts; of a paced connection, what it sends
+// in a millisecond.
+uint32_t Connection::largest_burst(uint32_t mss) const {
+    uint32_t most = std::max(largest_segment - largest_segment % mss, mss);
+    if (options.max_pacing_rate == UINT64_MAX) [[likely]]
+        return most;
+    return static_cast<uint32_t>(
+        std::clamp<uint64_t>(options.max_pacing_rate / 1000 / mss * mss, mss, most));
 }
 
 // Sends up to `limit` bytes of the first unsent segment. False: it has to wait.
@@ -101,6 +116,10 @@ bool Connection::send_first_unsent(uint32_t mss, uint32_t limit, Push push) {
     packets_out += info.packets;
     if (phase >= CongestionPhase::kReduced) prr_out += info.packets;
     if (size % mss) last_small_segment = info.end();
+    if (options.max_pacing_rate != UINT64_MAX) [[unlikely]] {
+        next_send_ns = std::max(next_send_ns, now()) +
+                       size * kSecond / std::max<uint64_t>(options.max_pacing_rate, 1);
+    }
     stack.counters.TCPOrigDataSent += info.packets;
     return true;
 }

@@ -46,12 +46,17 @@ void Connection::timer_fired() {
                 break;
         }
     }
+    if (in_table && pacing_deadline_ns <= time) {
+        pacing_deadline_ns = kNever;
+        push_pending();
+    }
     if (in_table && keepalive_deadline_ns <= time) {
         keepalive_deadline_ns = kNever;
         keepalive_timeout();
     }
     if (!in_table) return;
-    uint64_t next = std::min({retransmit_deadline_ns, ack_deadline_ns, keepalive_deadline_ns});
+    uint64_t next = std::min({retransmit_deadline_ns, ack_deadline_ns, keepalive_deadline_ns,
+                              pacing_deadline_ns});
     if (next != kNever && next < timer_ns) stack.set_flow_timer(*this, next);
 }
 
@@ -150,6 +155,9 @@ void Connection::retransmit_timeout() {
 // RFC 1122, 4.2.2.17. Also what sends the rest that Nagle or TCP_CORK held back.
 void Connection::window_probe_timeout() {
     if (!unsent || packets_out) return;
+    if (pacing_deadline_ns != kNever) {
+        return arm_retransmit(RetransmitTimer::kWindowProbe, rtt.base_timeout_ns());
+    }
     uint32_t limit = is_orphan ? stack.settings.orphan_retries : stack.settings.retries2;
     if (!probes_out) retransmission_start_ns = now();
     bool user_gave_up = options.user_timeout_ms && gives_up(0);

@@ -113,35 +113,105 @@ WireSettings everything() {
 constexpr uint64_t kMiB = 1 << 20;
 INSTANTIATE_TEST_SUITE_P(
     Wires, TransferTest,
-    testing::Values(Scenario{"Clean", wire(1), 6 * kMiB},
-                    Scenario{"CleanOffload", wire(1), 6 * kMiB, 0, true},
-                    Scenario{"Rate100Mbit", limited(5, 100), 12 * kMiB, 0.85},
-                    Scenario{"Rate100MbitOffload", limited(5, 100), 12 * kMiB, 0.85, true},
-                    Scenario{"Rate1GbitFar", limited(25, 1000, 4096), 48 * kMiB, 0.25, true},
-                    Scenario{"SmallQueue", limited(10, 50, 64), 12 * kMiB, 0.75},
-                    Scenario{"Reno", limited(10, 50, 64), 12 * kMiB, 0.6, false, true, true, true},
-                    // Reno's mean window is 1.22 / sqrt(loss) packets, 0.46 of this wire; one
-                    // transfer of nine losses may be far from the mean.
-                    Scenario{"Loss0_1", limited(5, 100, 256, 0.001), 12 * kMiB, 0.54, false, true,
-                             true, false, 8},
-                    Scenario{"Loss1", limited(1, 100, 256, 0.01), 6 * kMiB, 0.47, false, true,
-                             true, false, 8},
-                    Scenario{"Loss5", wire(1, 0.05), 4 * kMiB},
-                    Scenario{"Loss20", wire(1, 0.2), kMiB / 2},
-                    Scenario{"LossOffload", wire(1, 0.02), 8 * kMiB, 0, true},
-                    Scenario{"LossNoSack", wire(1, 0.01), 4 * kMiB, 0, false, false},
-                    Scenario{"LossNoTimestamps", wire(1, 0.02), 4 * kMiB, 0, false, true, false},
-                    Scenario{"LossPlain", wire(1, 0.02), 2 * kMiB, 0, false, false, false},
-                    Scenario{"Delay200", limited(100, 20, 512), 6 * kMiB, 0.5},
-                    Scenario{"Mtu576", wire(1, 0.01, 576), 2 * kMiB},
-                    Scenario{"Mtu9000", wire(1, 0.01, 9000), 6 * kMiB, 0, true},
-                    Scenario{"Reordered10", reordered(0.1), 6 * kMiB, 0.5},
-                    Scenario{"Reordered50", reordered(0.5), 6 * kMiB, 0.3},
-                    Scenario{"Duplicated", duplicated(), 4 * kMiB},
-                    Scenario{"Corrupted", corrupted(), 4 * kMiB},
-                    Scenario{"Everything", everything(), 4 * kMiB},
-                    Scenario{"EverythingOffload", everything(), 4 * kMiB, 0, true}),
+    testing::Values(
+        Scenario{"Clean", wire(1), 6 * kMiB}, Scenario{"CleanOffload", wire(1), 6 * kMiB, 0, true},
+        Scenario{"Rate100Mbit", limited(5, 100), 12 * kMiB, 0.85},
+        Scenario{"Rate100MbitOffload", limited(5, 100), 12 * kMiB, 0.85, true},
+        Scenario{"Rate1GbitFar", limited(25, 1000, 4096), 48 * kMiB, 0.25, true},
+        Scenario{"SmallQueue", limited(10, 50, 64), 12 * kMiB, 0.75},
+        Scenario{"Reno", limited(10, 50, 64), 12 * kMiB, 0.6, false, true, true, true},
+        // Reno's mean window is 1.22 / sqrt(loss) packets, 0.46 of this wire; one
+        // transfer of nine losses may be far from the mean.
+        Scenario{"Loss0_1", limited(5, 100, 256, 0.001), 12 * kMiB, 0.54, false, true, true, false,
+                 8},
+        Scenario{"Loss1", limited(1, 100, 256, 0.01), 6 * kMiB, 0.47, false, true, true, false, 8},
+        Scenario{"Loss5", wire(1, 0.05), 4 * kMiB}, Scenario{"Loss20", wire(1, 0.2), kMiB / 2},
+        Scenario{"LossOffload", wire(1, 0.02), 8 * kMiB, 0, true},
+        Scenario{"LossNoSack", wire(1, 0.01), 4 * kMiB, 0, false, false},
+        Scenario{"LossNoTimestamps", wire(1, 0.02), 4 * kMiB, 0, false, true, false},
+        Scenario{"LossPlain", wire(1, 0.02), 2 * kMiB, 0, false, false, false},
+        Scenario{"Delay200", limited(100, 20, 512), 6 * kMiB, 0.5},
+        Scenario{"Mtu576", wire(1, 0.01, 576), 2 * kMiB},
+        Scenario{"Mtu9000", wire(1, 0.01, 9000), 6 * kMiB, 0, true},
+        Scenario{"Reordered10", reordered(0.1), 6 * kMiB, 0.5},
+        Scenario{"Reordered50", reordered(0.5), 6 * kMiB, 0.3},
+        Scenario{"Duplicated", duplicated(), 4 * kMiB},
+        Scenario{"Corrupted", corrupted(), 4 * kMiB},
+        Scenario{"Everything", everything(), 4 * kMiB},
+        Scenario{"EverythingOffload", everything(), 4 * kMiB, 0, true}),
     [](const auto& info) { return info.param.name; });
+
+// SO_MAX_PACING_RATE: no faster than asked, and nearly as fast.
+TEST(Pacing, KeepsTheRate) {
+    {
+        World world(1, wire(5));
+        world.client.properties.largest_segment = 65000;
+        ConnectionOptions options;
+        options.max_pacing_rate = 2'000'000;
+        Pair pair(world, options);
+        ASSERT_TRUE(pair.is_connected());
+        pair.client.to_send = 4'000'000;
+        uint64_t start = world.now_ns;
+        ASSERT_TRUE(
+            pair.run_until([&] { return pair.server.received == 4'000'000; }, 60 * kSecond));
+        EXPECT_GE(world.now_ns - start, 1950 * kMillisecond);
+        EXPECT_LE(world.now_ns - start, 2100 * kMillisecond);
+        EXPECT_EQ(world.client.stack.counters.RetransSegs, 0u);
+    }
+    drain_buffer_pools();
+}
+
+size_t memory_in_use() {
+    BufferStatistics statistics = buffer_statistics();
+    size_t bytes = 0;
+    for (size_t i = 0; i < kBufferClasses; i++)
+        bytes += statistics.in_use[i] * kBufferBlockSizes[i];
+    return bytes;
+}
+
+// Forty senders, and receivers that do not read for long: what lies in buffers stays near the limit
+// (tcp_mem of ip-sysctl.rst), and in the end every byte has arrived.
+TEST(Memory, IsBoundedUnderManyConnections) {
+    constexpr size_t kLimit = 4 * kMiB, kPairs = 40, kBytes = 512 * 1024;
+    {
+        World world(1, wire(1));
+        std::vector<std::unique_ptr<Pair>> pairs;
+        for (size_t i = 0; i < kPairs; i++) {
+            pairs.push_back(std::make_unique<Pair>(world, ConnectionOptions{}, ConnectionOptions{},
+                                                   static_cast<uint16_t>(80 + i)));
+            ASSERT_TRUE(pairs[i]->is_connected());
+            pairs[i]->client.to_send = kBytes;
+            pairs[i]->server.read_limit = 0;
+        }
+        drain_buffer_pools();
+        buffer_memory.limit = kLimit;
+        size_t most = 0;
+        auto work_until = [&](auto done, uint64_t limit_ns) {
+            return world.run_until(
+                [&] {
+                    for (auto& pair : pairs) pair->work();
+                    most = std::max(most, memory_in_use());
+                    return done();
+                },
+                limit_ns);
+        };
+        work_until([] { return false; }, 2 * kSecond);
+        EXPECT_GT(most, kLimit / 2);
+        // Each connection may keep a block at either end, whatever the limit.
+        EXPECT_LT(most, kLimit + kPairs * 2 * 64 * 1024);
+        for (auto& pair : pairs) pair->server.read_limit = UINT64_MAX;
+        EXPECT_TRUE(work_until(
+            [&] {
+                return std::all_of(pairs.begin(), pairs.end(), [](const auto& pair) {
+                    return pair->server.received == kBytes;
+                });
+            },
+            600 * kSecond));
+        for (auto& pair : pairs) EXPECT_FALSE(pair->server.mismatch);
+        buffer_memory.limit = SIZE_MAX;
+    }
+    drain_buffer_pools();
+}
 
 }  // namespace
 }  // namespace coracle::net::tcp
