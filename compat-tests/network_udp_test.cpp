@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstring>
 #include <string>
 #include <vector>
 
@@ -212,6 +213,38 @@ TEST_P(UdpTest, SegmentsAreCutForTheSender) {
     EXPECT_EQ(recv(pair.server, bytes, sizeof(bytes), 0), 100);
     EXPECT_EQ(recv(pair.server, bytes, sizeof(bytes), 0), 100);
     EXPECT_EQ(recv(pair.server, bytes, sizeof(bytes), 0), 50);
+}
+
+// What the sender cut may arrive in one message again, with the size of its pieces.
+TEST(Udp, ReceiveJoinsSegments) {
+    UdpPair pair;
+    pair.set(pair.server, IPPROTO_UDP, UDP_GRO, 1);
+    pair.set(pair.client, IPPROTO_UDP, UDP_SEGMENT, 100);
+    std::string sent(950, '\0');
+    for (size_t i = 0; i < sent.size(); i++) sent[i] = static_cast<char>(i * 7);
+    ASSERT_EQ(sendto(pair.client, sent.data(), sent.size(), 0, pair.to_server(), pair.size()), 950);
+    char bytes[2000], control[256];
+    iovec part = {bytes, sizeof(bytes)};
+    msghdr message = {};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof(control);
+    ASSERT_EQ(recvmsg(pair.server, &message, 0), 950);
+    EXPECT_EQ(std::string(bytes, 950), sent);
+    cmsghdr* head = CMSG_FIRSTHDR(&message);
+    ASSERT_TRUE(head);
+    EXPECT_EQ(head->cmsg_level, SOL_UDP);
+    EXPECT_EQ(head->cmsg_type, UDP_GRO);
+    int size = 0;
+    memcpy(&size, CMSG_DATA(head), sizeof(size));
+    EXPECT_EQ(size, 100);
+    // A datagram of its own comes without.
+    pair.set(pair.client, IPPROTO_UDP, UDP_SEGMENT, 0);
+    ASSERT_EQ(sendto(pair.client, "alone", 5, 0, pair.to_server(), pair.size()), 5);
+    message.msg_controllen = sizeof(control);
+    ASSERT_EQ(recvmsg(pair.server, &message, 0), 5);
+    EXPECT_EQ(message.msg_controllen, 0u);
 }
 
 TEST_P(UdpTest, CorkedPiecesAreOneMessage) {

@@ -44,7 +44,9 @@ Result<BufferPtr> copy_message_in(IoBuffer& from, size_t size, size_t headroom) 
 
 bool DatagramSocket::enqueue(BufferPtr message, const DatagramInfo& info) {
     size_t memory = message->chain_memory_size();
-    if (receive_is_shut_ || queued_memory_ + memory > options.receive_buffer) {
+    bool is_full = queued_memory_ + memory > options.receive_buffer ||
+                   (queued_memory_ && buffers_are_exhausted());
+    if (receive_is_shut_ || is_full) {
         drops_++;
         return false;
     }
@@ -55,6 +57,32 @@ bool DatagramSocket::enqueue(BufferPtr message, const DatagramInfo& info) {
     if (options.timestamp) kept.time_ns = realtime_ns();
     queue_.push_back(std::move(message));
     changed_.wake_one(POLLIN | POLLRDNORM);
+    return true;
+}
+
+bool DatagramSocket::join_last(BufferPtr& message, const DatagramInfo& info) {
+    constexpr uint32_t kMaxSegments = 64, kMaxBytes = 65507;  // UDP_MAX_SEGMENTS
+    Buffer* last = queue_.last();
+    if (!last || receive_is_shut_) return false;
+    auto& kept = last->control<DatagramInfo>();
+    uint32_t step = kept.segment_size ? kept.segment_size : kept.length;
+    size_t length = message->chain_length(), memory = message->chain_memory_size();
+    // Only the last one may be shorter.
+    bool is_next = step != 0 && kept.length % step == 0 && length != 0 && length <= step &&
+                   kept.length / step < kMaxSegments && kept.length + length <= kMaxBytes;
+    bool is_same_flow =
+        kept.source == info.source && kept.destination == info.destination &&
+        kept.source_port == info.source_port && kept.destination_port == info.destination_port &&
+        kept.traffic_class == info.traffic_class && kept.hop_limit == info.hop_limit &&
+        kept.interface_index == info.interface_index;
+    if (!is_next || !is_same_flow || queued_memory_ + memory > options.receive_buffer ||
+        buffers_are_exhausted()) {
+        return false;
+    }
+    queued_memory_ += memory;
+    kept.segment_size = static_cast<uint16_t>(step);
+    kept.length += static_cast<uint32_t>(length);
+    last->last()->set_next(std::move(message));
     return true;
 }
 
@@ -296,6 +324,11 @@ Result<size_t> DatagramSocket::receive(ReceiveMessage& message) {
 
 void DatagramSocket::put_controls(ReceiveMessage& message, const DatagramInfo& info) {
     message.put_timestamp(options, info.time_ns);
+    if (info.segment_size) {
+        constexpr int kUdpGro = 104;
+        int size = info.segment_size;
+        message.put_control(IPPROTO_UDP, kUdpGro, &size, sizeof(size));
+    }
     if (options.is_on(SO_RXQ_OVFL) && drops_ > 0) {
         auto dropped = static_cast<uint32_t>(drops_);
         message.put_control(SOL_SOCKET, SO_RXQ_OVFL, &dropped, sizeof(dropped));

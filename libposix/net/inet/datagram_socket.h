@@ -15,6 +15,7 @@ struct DatagramInfo {
     uint32_t length = 0;
     uint16_t source_port = 0, destination_port = 0;
     uint8_t hop_limit = 0, traffic_class = 0;
+    uint16_t segment_size = 0;  // of datagrams that UDP_GRO joined to one message; 0: one
 };
 
 // Of a message in the error queue (IP_RECVERR): struct sock_extended_err, with who reports it.
@@ -50,6 +51,9 @@ class DatagramSocket : public Socket {
 
     // A message for this socket; false: its buffer is full. info's addresses are set by the caller.
     bool enqueue(BufferPtr message, const DatagramInfo& info);
+    // Joins the message to the last that waits, where both are of one flow and may be segments of one
+    // size (UDP_GRO). False: enqueue() it.
+    bool join_last(BufferPtr& message, const DatagramInfo& info);
     // An ICMP error about something that it sent (RFC 1122, 4.1.3.3).
     void icmp_error(const IcmpError& error, std::span<const uint8_t> payload, uint16_t port);
 

@@ -16,7 +16,8 @@ constexpr uint16_t kDhcpClientPort = 68;
 
 void deliver(UdpSocket& socket, BufferPtr payload, const DatagramInfo& info) {
     UdpCounters& counted = udp_counters(info.destination.is_v4());
-    if (socket.enqueue(std::move(payload), info)) {
+    bool is_joined = socket.receives_merged() && socket.join_last(payload, info);
+    if (is_joined || socket.enqueue(std::move(payload), info)) {
         counted.in_datagrams++;
     } else {
         counted.receive_buffer_errors++;

@@ -23,6 +23,7 @@ class UdpSocket final : public DatagramSocket,
     bool reuses_address() const { return options.is_on(SO_REUSEADDR); }
     bool reuses_port() const { return options.is_on(SO_REUSEPORT); }
     uint32_t user() const { return user_; }
+    bool receives_merged() const { return receives_merged_; }
 
   private:
     Result<void> protocol_control(const ControlMessages::Message& message, Target& target) override;
