@@ -43,15 +43,15 @@ bool Virtqueue::add(std::span<const Buffer> chain, uint64_t token) {
     ASSERT(!chain.empty());
     if (chain.size() > free_count_) return false;
     uint16_t head = free_head_;
-    Descriptor* descriptor = nullptr;
+    Descriptor* last = &descriptors_[head];
     for (const Buffer& buffer : chain) {
-        descriptor = &descriptors_[free_head_];
-        descriptor->address = buffer.address;
-        descriptor->length = buffer.length;
-        descriptor->flags = kDescriptorNext | (buffer.device_writes ? kDescriptorWrite : 0);
-        free_head_ = descriptor->next;
+        last = &descriptors_[free_head_];
+        last->address = buffer.address;
+        last->length = buffer.length;
+        last->flags = kDescriptorNext | (buffer.device_writes ? kDescriptorWrite : 0);
+        free_head_ = last->next;
     }
-    descriptor->flags &= ~kDescriptorNext;
+    last->flags &= ~kDescriptorNext;
     free_count_ -= chain.size();
     tokens_[head] = token;
     chain_length_[head] = chain.size();

@@ -115,7 +115,9 @@ void World::send(WirePacket packet) {
     }
     arrival += wire.delay_ns;
     if (chance(wire.reordering)) arrival += random() % wire.reordering_ns;
-    if (chance(wire.corruption)) packet.bytes[random() % packet.bytes.size()] ^= 1 << random() % 8;
+    if (chance(wire.corruption)) {
+        packet.bytes[random() % packet.bytes.size()] ^= static_cast<char>(1 << random() % 8);
+    }
     if (chance(wire.duplication)) at(arrival + 1000, [=] { to->deliver(packet); });
     at(arrival, [=] { to->deliver(packet); });
 }
