@@ -129,6 +129,9 @@ std::vector<std::string> NetworkSettings::qemu_arguments(bool microvm) const {
     std::string backend;
     if (kind == Kind::kTap) {
         backend = fmt::format("tap,id=n0,ifname={},script=no,downscript=no", tap);
+        // QEMU would write its own header of offloads before each frame, which readers of the file
+        // do not expect.
+        if (!capture_file.empty()) backend += ",vnet_hdr=off";
     } else {
         backend = "user,id=n0";
         for (const PublishedPort& port : ports) {
