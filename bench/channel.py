@@ -34,7 +34,10 @@ class Channel:
         self.thread.join(timeout)
 
     def _send(self, kind, payload=b""):
-        self.socket.sendall(struct.pack("<B3xI", kind, len(payload)) + payload)
+        try:
+            self.socket.sendall(struct.pack("<B3xI", kind, len(payload)) + payload)
+        except ConnectionError:
+            pass  # the VM has ended; what it wrote before is still to be read
 
     def _serve(self):
         stream = self.socket.makefile("rb")

@@ -39,12 +39,14 @@ class Table:
             cells[self.columns.index(column)] = form(value)
 
     def drawn(self, old_cells):
-        lines = [f"## {self.title}", "", self.text, "", row([""] + self.columns),
-                 row(["---"] + ["---:"] * len(self.columns))]
-        for name, cells in self.rows.items():
-            filled = [old_cells.get((name, column), UNKNOWN) if cell is None else cell
-                      for column, cell in zip(self.columns, cells)]
-            lines.append(row([name] + filled))
+        """With the rows and columns that were there before, when less was measured now."""
+        columns = list(dict.fromkeys([column for _, column in old_cells] + self.columns))
+        lines = [f"## {self.title}", "", self.text, "", row([""] + columns),
+                 row(["---"] + ["---:"] * len(columns))]
+        for name in self.rows | dict.fromkeys(name for name, _ in old_cells):
+            new = dict(zip(self.columns, self.rows.get(name, [])))
+            lines.append(row([name] + [new.get(column) or old_cells.get((name, column), UNKNOWN)
+                                       for column in columns]))
         return "\n".join(lines)
 
 
