@@ -128,11 +128,11 @@ Result<long> sys_memfd_create(UserIn<char> name, unsigned flags) {
     }
     if (flags & ~kKnown) return Error(EINVAL);
     constexpr std::string_view kPrefix = "/memfd:";
-    char text[kMaxName + 1];
-    memcpy(text, kPrefix.data(), kPrefix.size());
     // Linux counts the prefix without its slash.
-    std::string_view given = TRY(read_string(name, text + kPrefix.size(),
-                                             kMaxName - (kPrefix.size() - 1) + 1, EINVAL));
+    constexpr size_t kRoom = kMaxName - (kPrefix.size() - 1) + 1;  // for the rest and its NUL
+    char text[kPrefix.size() + kRoom];
+    memcpy(text, kPrefix.data(), kPrefix.size());
+    std::string_view given = TRY(read_string(name, text + kPrefix.size(), kRoom, EINVAL));
     RefPtr<TmpfsFileSystem> file_system = TRY(shared_memory_file_system());
     const Credentials& who = current_process()->credentials;
     NewInode what = {.mode = S_IFREG | 0777, .uid = who.fsuid, .gid = who.fsgid};
