@@ -72,9 +72,15 @@ inline Thread* current_thread() {
     return thread;
 }
 
+void run_interrupt_handlers();
 // Runs the handlers of what is pending but signals: the timer wheel and devices. Called when the
 // kernel leaves or idles.
-void handle_pending_interrupts();
+inline void handle_pending_interrupts() {
+    constexpr uint32_t kInterrupts =
+        kPendingTimer | kPendingDevice | kPendingWake | kPendingStackReserve;
+    const uint32_t pending = current_cpu()->pending.load(std::memory_order_relaxed);
+    if (pending & kInterrupts) [[unlikely]] run_interrupt_handlers();
+}
 
 // A device driver's handler for a core::kFirstDeviceVector.. vector, in thread context.
 using InterruptHandler = void (*)(void* context);

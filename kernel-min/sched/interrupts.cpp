@@ -31,7 +31,7 @@ void raise_interrupt(uint8_t vector) {
     cpu->pending.fetch_or(kPendingDevice, std::memory_order_relaxed);
 }
 
-void handle_pending_interrupts() {
+void run_interrupt_handlers() {
     Cpu* cpu = current_cpu();
     uint32_t pending =
         cpu->pending.fetch_and(~(kPendingTimer | kPendingDevice | kPendingWake |

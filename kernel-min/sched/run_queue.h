@@ -2,6 +2,7 @@
 // threads by priority, then the others by virtual run time. Pure logic: tested on the host.
 #pragma once
 
+#include <algorithm>
 #include <boost/intrusive/set.hpp>
 #include <cstdint>
 
@@ -11,8 +12,8 @@ namespace coracle {
 
 class RunQueue {
   public:
-    bool is_empty() const { return ready_.empty(); }
-    Thread* first() { return ready_.empty() ? nullptr : &*ready_.begin(); }
+    bool is_empty() const { return !first_; }
+    Thread* first() { return first_; }
 
     // A thread that slept comes back with at most `credit` ticks of virtual run time to catch up.
     void add_woken(Thread& thread, uint64_t credit) {
@@ -33,42 +34,68 @@ class RunQueue {
         insert(thread);
     }
 
-    void remove(Thread& thread) { ready_.erase(ready_.iterator_to(thread)); }
+    void remove(Thread& thread) {
+        if (&thread == first_) {
+            remove_first();
+        } else {
+            rest_.erase(rest_.iterator_to(thread));
+        }
+    }
 
     // The first for which `condition` holds, removed.
     template <typename Condition>
     Thread* take_if(Condition condition) {
-        for (Thread& thread : ready_) {
-            if (!condition(thread)) continue;
-            remove(thread);
-            return &thread;
+        Thread* taken = first_ && condition(*first_) ? first_ : nullptr;
+        for (auto next = rest_.begin(); !taken && next != rest_.end(); ++next) {
+            if (condition(*next)) taken = &*next;
         }
-        return nullptr;
+        if (taken) remove(*taken);
+        return taken;
     }
 
     Thread* take_first() {
-        Thread* thread = first();
+        Thread* thread = first_;
         if (!thread) return nullptr;
-        remove(*thread);
-        if (thread->key.rank == kFairRank && thread->key.order > floor_) {
-            floor_ = thread->key.order;
-        }
+        remove_first();
+        if (thread->key.rank == kFairRank) floor_ = std::max(floor_, thread->key.order);
         return thread;
     }
 
     // The virtual run time that newcomers start with.
     uint64_t floor() const { return floor_; }
+    // A fair thread runs that has come to `order`: nobody starts before it and all who wait.
+    void raise_floor(uint64_t order) {
+        if (first_ && first_->key.rank == kFairRank) order = std::min(order, first_->key.order);
+        floor_ = std::max(floor_, order);
+    }
 
   private:
     struct ByKey {
         bool operator()(const Thread& a, const Thread& b) const { return a.key < b.key; }
     };
-    void insert(Thread& thread) { ready_.insert(thread); }
+    void insert(Thread& thread) {
+        if (!first_) {
+            first_ = &thread;
+        } else if (thread.key < first_->key) {
+            rest_.push_front(*first_);
+            first_ = &thread;
+        } else {
+            rest_.insert(thread);
+        }
+    }
+    void remove_first() {
+        first_ = nullptr;
+        if (rest_.empty()) return;
+        first_ = &*rest_.begin();
+        rest_.erase(rest_.begin());
+    }
 
+    // Two threads that wake each other never touch the tree.
+    Thread* first_ = nullptr;
     boost::intrusive::multiset<Thread, boost::intrusive::base_hook<ReadyHook>,
                                boost::intrusive::compare<ByKey>,
                                boost::intrusive::constant_time_size<false>>
-        ready_;
+        rest_;
     uint64_t floor_ = kFirstVirtualTime;
     uint64_t next_arrival_ = uint64_t{1} << 63, first_arrival_ = uint64_t{1} << 63;
 };

@@ -16,7 +16,8 @@ unsigned cpu_count;
 namespace {
 
 constexpr uint64_t kSliceNs = 3'000'000;
-constexpr uint64_t kWakeUpGranularityNs = 1'000'000;
+// What a fair thread is left alone for by equals that wake: they often want what it holds.
+constexpr uint64_t kShortestRunNs = 500'000;
 
 IdleWork idle_work;
 uint64_t idle_cpus;  // bit n: CPU n waits for work
@@ -27,11 +28,11 @@ uint64_t bit(const Cpu& cpu) {
 
 uint64_t ticks_of(uint64_t ns) {
     static uint64_t ticks_per_microsecond = 0;
-    if (!ticks_per_microsecond) {
+    if (!ticks_per_microsecond) [[unlikely]] {
         const uint64_t ns_per_mega_tick = tsc_to_ns(1'000'000);
         ticks_per_microsecond = ns_per_mega_tick ? 1'000'000'000 / ns_per_mega_tick : 1000;
     }
-    return ns * ticks_per_microsecond / 1000;
+    return ns / 1000 * ticks_per_microsecond;
 }
 
 bool is_fair(const Thread& thread) {
@@ -68,16 +69,14 @@ void start_slice_timer(CpuScheduler& scheduler) {
 
 // A thread has become ready on a CPU that runs another: whether that one should make room.
 void consider_preemption(Cpu& cpu, const Thread& woken) {
-    Thread& running = *cpu.current;
-    RunKey key = woken.key;
-    if (is_fair(woken)) {
-        if (is_fair(running)) account(running);
-        key.order += virtual_ticks(ticks_of(kWakeUpGranularityNs), woken.weight);
-    }
+    const Thread& running = *cpu.current;
+    const bool is_entitled =
+        woken.key < running.key &&
+        (!is_fair(woken) || !is_fair(running) || running.slice_ticks >= ticks_of(kShortestRunNs));
     const bool is_local = &cpu == current_cpu();
     if (is_local) start_slice_timer(*cpu.scheduler);
     // Another CPU starts its timer when it looks.
-    if (key < running.key || (!is_local && !cpu.scheduler->slice_timer.is_active())) {
+    if (is_entitled || (!is_local && !cpu.scheduler->slice_timer.is_active())) {
         request_reschedule(cpu);
     }
 }
@@ -98,13 +97,23 @@ void move_key(Thread& thread, const RunQueue& from, const RunQueue& to) {
     if (&from != &to && is_fair(thread)) thread.key.order += to.floor() - from.floor();
 }
 
-void make_ready(Thread& thread, uint64_t credit_ns) {
-    Cpu& cpu = choose_cpu(thread);
+void move_to(Cpu& cpu, Thread& thread) {
     move_key(thread, thread.cpu->scheduler->ready, cpu.scheduler->ready);
-    if (cpu.current != &thread) thread.cpu = &cpu;
+    thread.cpu = &cpu;
+}
+
+void make_ready(Thread& thread, uint64_t credit_ns) {
+    if (cpu_count > 1) move_to(choose_cpu(thread), thread);
+    Cpu& cpu = *thread.cpu;
+    RunQueue& ready = cpu.scheduler->ready;
     thread.run_state = RunState::kReady;
-    cpu.scheduler->ready.add_woken(thread, credit_ns ? ticks_of(credit_ns) : 0);
-    if (!is_idle(cpu)) return consider_preemption(cpu, thread);
+    const bool is_busy = !is_idle(cpu);
+    if (is_busy && is_fair(*cpu.current)) {
+        account(*cpu.current);
+        ready.raise_floor(cpu.current->key.order);
+    }
+    ready.add_woken(thread, credit_ns ? ticks_of(credit_ns) : 0);
+    if (is_busy) return consider_preemption(cpu, thread);
     if (&cpu == current_cpu()) return;
     idle_cpus &= ~bit(cpu);  // the next one to wake goes elsewhere
     core::send_interrupt(cpu, WAKE_VECTOR);

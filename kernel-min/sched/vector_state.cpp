@@ -12,30 +12,29 @@ namespace {
 constexpr size_t kLegacySize = 512, kHeaderSize = 64, kAlignment = 64;
 
 // Bytes of XSAVE's area for what XCR0 enables; 0 where there is only FXSAVE.
-size_t xsave_size() {
-    static size_t size = [] {
-        uint32_t a, b, c, d;
-        __cpuid(1, a, b, c, d);
-        constexpr uint32_t kOsXsave = 1u << 27;
-        if (!(c & kOsXsave)) return size_t{0};
-        __cpuid_count(0xd, 0, a, b, c, d);
-        return size_t{b};
-    }();
-    return size;
+size_t find_xsave_size() {
+    uint32_t a, b, c, d;
+    __cpuid(1, a, b, c, d);
+    constexpr uint32_t kOsXsave = 1u << 27;
+    if (!(c & kOsXsave)) return 0;
+    __cpuid_count(0xd, 0, a, b, c, d);
+    return b;
 }
+
+const size_t xsave_size = find_xsave_size();
 
 }  // namespace
 
 Result<void> VectorState::allocate() {
     if (area_) return {};
-    const size_t size = xsave_size() ? xsave_size() : kLegacySize;
+    const size_t size = xsave_size ? xsave_size : kLegacySize;
     // The heap aligns to 16 bytes: the block's start is kept in front of the area.
     auto* block = static_cast<uint8_t*>(kernel_allocate(size + kAlignment));
     if (!block) return Error(ENOMEM);
     const size_t offset = kAlignment - reinterpret_cast<uint64_t>(block) % kAlignment;
     area_ = block + offset;
     area_[-1] = static_cast<uint8_t>(offset);
-    if (xsave_size()) memset(area_ + kLegacySize, 0, kHeaderSize);
+    if (xsave_size) memset(area_ + kLegacySize, 0, kHeaderSize);
     return {};
 }
 
@@ -45,7 +44,7 @@ void VectorState::release() {
 }
 
 void VectorState::save_all() {
-    if (xsave_size()) {
+    if (xsave_size) {
         asm volatile("xsave64 (%0)" ::"r"(area_), "a"(~0u), "d"(~0u) : "memory");
     } else {
         asm volatile("fxsave64 (%0)" ::"r"(area_) : "memory");
@@ -62,7 +61,7 @@ void VectorState::restore(bool left_all) const {
     if (!holds_all_) {
         if (left_all) asm volatile("fninit");  // the ABI wants an empty x87 stack
         asm volatile("ldmxcsr %0; fldcw %1" ::"m"(mxcsr_), "m"(x87_control_));
-    } else if (xsave_size()) {
+    } else if (xsave_size) {
         asm volatile("xrstor64 (%0)" ::"r"(area_), "a"(~0u), "d"(~0u) : "memory");
     } else {
         asm volatile("fxrstor64 (%0)" ::"r"(area_) : "memory");

@@ -8,8 +8,9 @@ namespace {
 
 FutexTable table;
 
-Result<void> wait_on(FutexWaiter& waiter, uint64_t address, uint32_t value, uint32_t bits,
-                     FutexLimit limit) {
+[[gnu::always_inline]] inline Result<void> wait_on(FutexWaiter& waiter, uint64_t address,
+                                                   uint32_t value, uint32_t bits,
+                                                   FutexLimit limit) {
     waiter.bits = bits;
     waiter.thread = current_thread();
     waiter.rank = waiter.thread->key.rank;
@@ -128,7 +129,9 @@ Result<void> futex_wait(FutexWord word, uint32_t value, uint32_t bits, FutexLimi
 
 Result<long> futex_wake(FutexWord word, uint32_t count, uint32_t bits) {
     if (bits == 0) return Error(EINVAL);
-    return to_count(table.wake(TRY(futex_key(word)), count, bits));
+    const FutexKey key = TRY(futex_key(word));
+    if (table.is_quiet(key)) return 0;
+    return to_count(table.wake(key, count, bits));
 }
 
 Result<long> futex_requeue(FutexWord word, uint32_t wake_count, FutexWord target,

@@ -86,6 +86,18 @@ Result<long> no_value(Result<void> result) {
 
 Result<long> sys_futex(unsigned long word, int operation, unsigned int value,
                        unsigned long timeout, unsigned long word2, unsigned int value3) {
+    // What the C library's locks and condition variables do when they must.
+    if (operation == (FUTEX_WAKE | FUTEX_PRIVATE_FLAG)) {
+        return futex_wake({word, FutexScope::kPrivate}, value, kFutexMatchAny);
+    }
+    const bool is_private_wait =
+        operation == (FUTEX_WAIT | FUTEX_PRIVATE_FLAG) ||
+        (operation & ~FUTEX_CLOCK_REALTIME) == (FUTEX_WAIT_BITSET | FUTEX_PRIVATE_FLAG);
+    if (is_private_wait && timeout == 0) {
+        const bool has_bits = operation != (FUTEX_WAIT | FUTEX_PRIVATE_FLAG);
+        return wait({word, FutexScope::kPrivate}, value, has_bits ? value3 : kFutexMatchAny, {});
+    }
+
     const FutexScope scope =
         operation & FUTEX_PRIVATE_FLAG ? FutexScope::kPrivate : FutexScope::kShared;
     const Call call = {{word, scope}, value, timeout, {word2, scope}, value3};

@@ -71,6 +71,9 @@ class FutexTable {
         add(waiter);
     }
 
+    // Whether certainly nobody waits for the word.
+    bool is_quiet(const FutexKey& key) { return bucket_of(key).empty(); }
+
     // The first waiter for this word; null if there is none.
     FutexWaiter* first(const FutexKey& key);
 
