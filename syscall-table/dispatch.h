@@ -17,11 +17,11 @@ extern "C" char syscall_call[];
 // call. Calls that replace the registers (rt_sigreturn, execve) need them.
 TrapFrame* application_frame();
 
-// The thunks that calls lead to: with or without tracing.
+// The thunks that calls lead to: with or without tracing. Before open_entries().
 void use_thunks(const SyscallThunk* thunks);
 const SyscallThunk* used_thunks();
 
-// From now on every call takes the kernel lock (sched/kernel_lock.h).
-void take_kernel_lock_in_calls();
+// Before the first call: with several CPUs every one takes the kernel lock (sched/kernel_lock.h).
+void open_entries(bool with_kernel_lock);
 
 }  // namespace coracle

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstddef>
 
 #include "kernel-min/abi/process_page.h"
@@ -23,9 +24,9 @@ static_assert(sizeof(TrapFrame) == TRAP_FRAME_SIZE);
 extern "C" {
 
 // Read by entry.S: what entries call, and what that calls under the kernel lock.
-const SyscallThunk* dispatch_table = kSyscallThunks;
+SyscallThunk call_table[abi::kSyscallCount];
 const SyscallThunk* thunks_in_force = kSyscallThunks;
-extern const SyscallThunk locked_dispatch_table[];
+Result<long> locked_call(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
 
 // A `syscall` instruction trapped.
 void on_syscall(TrapFrame* frame) {
@@ -37,8 +38,9 @@ void on_syscall(TrapFrame* frame) {
     }
     long result = -ENOSYS;
     if (number < abi::kSyscallCount) {
-        result = dispatch_table[number](frame->rdi, frame->rsi, frame->rdx, frame->r10, frame->r8,
-                                        frame->r9, number);
+        Result<long> answer = call_table[number](frame->rdi, frame->rsi, frame->rdx, frame->r10,
+                                                 frame->r8, frame->r9, number);
+        result = to_return_value(answer);
     }
     frame->rax = static_cast<uint64_t>(result);
 }
@@ -75,7 +77,6 @@ void on_bad_stack() {
 namespace coracle {
 
 void use_thunks(const SyscallThunk* thunks) {
-    if (dispatch_table == thunks_in_force) dispatch_table = thunks;
     thunks_in_force = thunks;
 }
 
@@ -83,8 +84,12 @@ const SyscallThunk* used_thunks() {
     return thunks_in_force;
 }
 
-void take_kernel_lock_in_calls() {
-    dispatch_table = locked_dispatch_table;
+void open_entries(bool with_kernel_lock) {
+    if (with_kernel_lock) {
+        std::fill_n(call_table, abi::kSyscallCount, locked_call);
+    } else {
+        std::copy_n(thunks_in_force, abi::kSyscallCount, call_table);
+    }
 }
 
 TrapFrame* application_frame() {

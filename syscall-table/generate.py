@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Generates from syscalls.tbl and types.tbl:
 
-  --out DIR     handlers.h, dispatch.cpp, trace_table.cpp, syscalls.json
+  --out DIR     handlers.h, dispatch.cpp, call_entries.inc, trace_table.cpp, syscalls.json
   --docs FILE   the compatibility table (docs/syscalls.md)
   --check FILE  nothing; fails if FILE is not what --docs would write
 """
@@ -58,7 +58,7 @@ def handlers_h(calls):
 
 
 def thunk(call):
-    """The function behind a number: casts the registers, calls, and makes -errno of an error."""
+    """The function behind a number: casts the registers and calls."""
     registers = ["uint64_t"] * (table.MAX_ARGUMENTS + 1)  # and the number
     values = []
     for index, argument in enumerate(call.arguments):
@@ -68,8 +68,8 @@ def thunk(call):
         cpp = argument.cpp_type
         values.append(f"{cpp}(a{index})" if "<" in cpp else f"static_cast<{cpp}>(a{index})")
     return (
-        f"long thunk_{call.name}({', '.join(registers)}) {{\n"
-        f"    return to_return_value(sys_{call.name}({', '.join(values)}));\n}}"
+        f"Result<long> thunk_{call.name}({', '.join(registers)}) {{\n"
+        f"    return sys_{call.name}({', '.join(values)});\n}}"
     )
 
 
@@ -91,6 +91,13 @@ def dispatch_cpp(calls):
             text.append(f"    unsupported_call<{call.errno}>,  // {call.name}")
     text.append("};\n\n}  // namespace coracle")
     return "\n".join(text) + "\n"
+
+
+def call_entries_inc(calls):
+    """For entry.S: how many arguments each number takes."""
+    arguments = {call.number: len(call.arguments) for call in calls}
+    lines = [f"CALL_ENTRY {number}, {arguments.get(number, 0)}" for number in range(table.TABLE_SIZE)]
+    return "\n".join([HEADER] + lines) + "\n"
 
 
 def syscalls_json(calls):
@@ -147,6 +154,7 @@ def main():
         for name, text in {
             "handlers.h": handlers_h(calls),
             "dispatch.cpp": dispatch_cpp(calls),
+            "call_entries.inc": call_entries_inc(calls),
             "trace_table.cpp": trace_table.trace_table_cpp(HEADER, calls),
             "syscalls.json": syscalls_json(calls),
         }.items():

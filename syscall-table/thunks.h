@@ -12,8 +12,8 @@ namespace coracle {
 using abi::kSyscallCount;
 
 // C ABI. Takes the six argument registers as they are and the number, which is for those that
-// serve many calls; returns the value or -errno.
-using SyscallThunk = long (*)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
+// serve many calls. Mostly one jump to the handler.
+using SyscallThunk = Result<long> (*)(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
                               uint64_t number);
 
 // Indexed by number, never null. Numbers from kSyscallCount on are ENOSYS: the entry's to check.
@@ -22,19 +22,15 @@ extern "C" const SyscallThunk kSyscallThunks[kSyscallCount];
 // How often the program made each call that the table does not support.
 extern uint32_t g_unsupported_calls[kSyscallCount];
 
-inline long to_return_value(Result<long> result) {
-    if (!result.ok()) [[unlikely]] {
-        long value = -static_cast<long>(result.error_code());
-        asm("" : "+r"(value));  // a branch, not five instructions that choose without one
-        return value;
-    }
-    return result.value();
+// What the program sees: the value or -errno, as entry.S makes it too.
+inline long to_return_value(Result<long>& result) {
+    return result.ok() ? result.value() : -static_cast<long>(result.error_code());
 }
 
 template <int errno_code>
-long unsupported_call(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t number) {
+Result<long> unsupported_call(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t number) {
     ++g_unsupported_calls[number];
-    return -errno_code;
+    return Error(errno_code);
 }
 
 }  // namespace coracle

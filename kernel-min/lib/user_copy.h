@@ -7,6 +7,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "kernel-min/lib/user_word.h"
+
 namespace coracle {
 
 // End of the application's half. Linux's TASK_SIZE: the last page below 2^47 is never mapped.
@@ -16,17 +18,47 @@ constexpr bool is_user_range(uint64_t address, uint64_t size) {
     return size <= kUserEnd && address <= kUserEnd - size;
 }
 
-[[nodiscard]] bool copy_from_user(void* to, uint64_t from, size_t size);
-[[nodiscard]] bool copy_to_user(uint64_t to, const void* from, size_t size);
-[[nodiscard]] bool clear_user(uint64_t to, size_t size);
-
 // How many bytes at the start of the range could be copied. For calls that answer a short count.
 size_t copy_from_user_partial(void* to, uint64_t from, size_t size);
 size_t copy_to_user_partial(uint64_t to, const void* from, size_t size);
 size_t clear_user_partial(uint64_t to, size_t size);
 
-// The loop of clear_user alone: returns how many bytes it could not reach. Precondition:
-// is_user_range.
+[[nodiscard]] bool clear_user(uint64_t to, size_t size);
+
+// Words cost one instruction each where the size is a constant.
+[[nodiscard, gnu::always_inline]] inline bool copy_from_user(void* to, uint64_t from,
+                                                             size_t size) {
+    if (__builtin_constant_p(size) && size == sizeof(uint64_t)) {
+        uint64_t word;
+        if (!is_user_range(from, size) || !load_user_word(from, word)) return false;
+        __builtin_memcpy(to, &word, sizeof(word));
+        return true;
+    }
+    if (__builtin_constant_p(size) && size == sizeof(uint32_t)) {
+        uint32_t word;
+        if (!is_user_range(from, size) || !load_user_word(from, word)) return false;
+        __builtin_memcpy(to, &word, sizeof(word));
+        return true;
+    }
+    return copy_from_user_partial(to, from, size) == size;
+}
+[[nodiscard, gnu::always_inline]] inline bool copy_to_user(uint64_t to, const void* from,
+                                                           size_t size) {
+    if (__builtin_constant_p(size) && size == sizeof(uint64_t)) {
+        uint64_t word;
+        __builtin_memcpy(&word, from, sizeof(word));
+        return is_user_range(to, size) && store_user_word(to, word);
+    }
+    if (__builtin_constant_p(size) && size == sizeof(uint32_t)) {
+        uint32_t word;
+        __builtin_memcpy(&word, from, sizeof(word));
+        return is_user_range(to, size) && store_user_word(to, word);
+    }
+    return copy_to_user_partial(to, from, size) == size;
+}
+
+// The loops alone: they return how many bytes they could not reach. Precondition: is_user_range.
+extern "C" size_t copy_user_raw(void* to, const void* from, size_t size);
 extern "C" size_t clear_user_raw(void* to, size_t size);
 
 // Copies a string with its NUL into `to`. Returns its length without the NUL; -EFAULT; or
@@ -34,7 +66,9 @@ extern "C" size_t clear_user_raw(void* to, size_t size);
 long copy_string_from_user(char* to, uint64_t from, size_t size);
 
 // Reads an aligned word at once. False: it could not be reached.
-[[nodiscard]] bool read_user_word(uint64_t word, uint32_t* value);
+[[nodiscard]] inline bool read_user_word(uint64_t word, uint32_t* value) {
+    return is_user_range(word, sizeof(uint32_t)) && load_user_word(word, *value);
+}
 
 // Replaces an aligned word by `desired` if it holds *expected, atomically; *expected becomes what
 // it held. False: the word could not be reached.

@@ -1,5 +1,6 @@
 // Faults that kernel code expects: instructions that touch application memory stand in the
-// section .fixups as pairs of (address of the instruction, where to go on after a fault).
+// section .fixups as pairs of (the instruction, where to go on after a fault), 32 bits each
+// that are relative to their own place.
 #pragma once
 
 #include "kernel-min/sched/trap_frame.h"

@@ -3,7 +3,7 @@
 
 .macro FIXUP instruction, continuation
     .pushsection .fixups, "a"
-    .quad \instruction, \continuation
+    .long \instruction - ., \continuation - .
     .popsection
 .endm
 
@@ -143,17 +143,6 @@ copy_string_raw:
     ret
     FIXUP .Lstring_word_load, .Lstring_fault
     FIXUP .Lstring_byte_load, .Lstring_fault
-
-// bool load_word_raw(const uint32_t* word, uint32_t* value): false after a fault.
-.balign 16
-.globl load_word_raw
-load_word_raw:
-.Lload_word:
-    mov (%rdi), %eax
-    mov %eax, (%rsi)
-    mov $1, %eax
-    ret
-    FIXUP .Lload_word, .Lexchange_fault
 
 // bool compare_exchange_raw(uint32_t* word, uint32_t* expected, uint32_t desired): false after a
 // fault; else *expected becomes what the word held.

@@ -5,23 +5,29 @@
 #include "kernel-min/memory/fixups.h"
 
 extern "C" {
-size_t copy_user_raw(void* to, const void* from, size_t size);
 long copy_string_raw(char* to, const char* from, size_t size);
-bool load_word_raw(const uint32_t* word, uint32_t* value);
 bool compare_exchange_raw(uint32_t* word, uint32_t* expected, uint32_t desired);
 
 struct Fixup {
-    uint64_t instruction, continuation;
+    int32_t instruction, continuation;  // each relative to its own place
 };
 extern const Fixup fixups_start[], fixups_end[];
 }
 
 namespace coracle {
 
+namespace {
+
+uint64_t place_of(const int32_t& distance) {
+    return reinterpret_cast<uint64_t>(&distance) + static_cast<uint64_t>(int64_t{distance});
+}
+
+}  // namespace
+
 bool fix_up_fault(TrapFrame& frame) {
     for (const Fixup* fixup = fixups_start; fixup < fixups_end; fixup++) {
-        if (fixup->instruction != frame.rip) continue;
-        frame.rip = fixup->continuation;
+        if (place_of(fixup->instruction) != frame.rip) continue;
+        frame.rip = place_of(fixup->continuation);
         return true;
     }
     return false;
@@ -35,14 +41,6 @@ size_t copy_from_user_partial(void* to, uint64_t from, size_t size) {
 size_t copy_to_user_partial(uint64_t to, const void* from, size_t size) {
     if (!is_user_range(to, size)) return 0;
     return size - copy_user_raw(reinterpret_cast<void*>(to), from, size);
-}
-
-bool copy_from_user(void* to, uint64_t from, size_t size) {
-    return copy_from_user_partial(to, from, size) == size;
-}
-
-bool copy_to_user(uint64_t to, const void* from, size_t size) {
-    return copy_to_user_partial(to, from, size) == size;
 }
 
 size_t clear_user_partial(uint64_t to, size_t size) {
@@ -62,11 +60,6 @@ long copy_string_from_user(char* to, uint64_t from, size_t size) {
     if (length < 0) return -EFAULT;
     if (static_cast<size_t>(length) == reachable) return ends_at_limit ? -EFAULT : -ENAMETOOLONG;
     return length;
-}
-
-bool read_user_word(uint64_t word, uint32_t* value) {
-    if (!is_user_range(word, sizeof(uint32_t))) return false;
-    return load_word_raw(reinterpret_cast<const uint32_t*>(word), value);
 }
 
 bool compare_exchange_user(uint64_t word, uint32_t* expected, uint32_t desired) {

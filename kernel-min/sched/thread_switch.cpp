@@ -13,17 +13,23 @@
 extern "C" {
 void switch_stacks(uint64_t* save, uint64_t load);  // sched/switch.S
 void finish_switch();
-extern char first_run[], call_exit_check[];
+extern char first_run[], short_c_call_return[], long_c_call_return[], syscall_call_return[];
 }
 
 namespace coracle {
 namespace {
 
 // Whether the thread entered the kernel by a C call, which may lose the vector registers: the
-// frame in syscall-table/entry.S, with its own application stack pointer and return address.
+// frames of syscall-table/entry.S, with their own application stack pointer and return address.
 bool called_as_c_function(const Thread& thread) {
     const auto* top = reinterpret_cast<const uint64_t*>(thread.kernel_stack_top);
-    return top[-1] != 0 && top[-9] == reinterpret_cast<uint64_t>(call_exit_check);
+    if (top[-1] == 0) return false;
+    auto is = [](uint64_t word, const char* place) {
+        return word == reinterpret_cast<uint64_t>(place);
+    };
+    // In a system call's frame the shorter frame's place holds what the program likes.
+    if (is(top[-9], syscall_call_return)) return false;
+    return is(top[-7], short_c_call_return) || is(top[-9], long_c_call_return);
 }
 
 // Whether the thread is in the kernel without having called it.
@@ -55,8 +61,9 @@ bool save_vector_state(Thread& previous) {
 void switch_to(Thread& next) {
     Thread& previous = *current_thread();
     Cpu* cpu = current_cpu();
-    const uint32_t pending = cpu->pending.fetch_and(
-        ~(kPendingSignal | kPendingReschedule | kPendingSequence), std::memory_order_relaxed);
+    constexpr uint32_t kOfThread = kPendingSignal | kPendingReschedule | kPendingSequence;
+    const uint32_t pending = cpu->pending.load(std::memory_order_relaxed);
+    if (pending & kOfThread) cpu->pending.fetch_and(~kOfThread, std::memory_order_relaxed);
     previous.signal_noted = pending & kPendingSignal;
     if ((pending & kPendingSequence) || is_interrupted(previous)) previous.sequence_ended = true;
     if (next.signal_noted) cpu->pending.fetch_or(kPendingSignal, std::memory_order_relaxed);

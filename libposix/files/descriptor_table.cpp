@@ -41,6 +41,7 @@ Result<void> DescriptorTable::grow(uint32_t minimum) {
     files_ = files.release();
     close_on_exec_ = bits.release();
     capacity_ = capacity;
+    if (!shared_) sole_capacity_ = capacity;
     return {};
 }
 

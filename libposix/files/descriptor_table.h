@@ -46,6 +46,10 @@ class DescriptorTable : public RefCounted<DescriptorTable> {
     File* find(int fd) const {
         return static_cast<uint32_t>(fd) < capacity_ ? files_[fd] : nullptr;
     }
+    // find() for a thread that alone uses the table: null too if others do.
+    File* find_sole(int fd) const {
+        return static_cast<uint32_t>(fd) < sole_capacity_ ? files_[fd] : nullptr;
+    }
     // Like find(), but safe for the length of a call. O_PATH descriptors are null to borrow().
     BorrowedFile borrow_any(int fd) const {
         File* file = find(fd);
@@ -80,7 +84,10 @@ class DescriptorTable : public RefCounted<DescriptorTable> {
     // A copy for fork(2). ENOMEM.
     Result<RefPtr<DescriptorTable>> clone() const;
     // From now on several threads use the table.
-    void share() { shared_ = true; }
+    void share() {
+        shared_ = true;
+        sole_capacity_ = 0;
+    }
     bool is_shared() const { return shared_; }
 
   private:
@@ -90,6 +97,7 @@ class DescriptorTable : public RefCounted<DescriptorTable> {
     File** files_ = nullptr;          // each holds a reference
     uint64_t* close_on_exec_ = nullptr;  // bitmap of capacity_ bits
     uint32_t capacity_ = 0;           // a multiple of 64
+    uint32_t sole_capacity_ = 0;      // capacity_, or 0 if shared_
     uint32_t lowest_free_ = 0;        // no free descriptor lies below
     bool shared_ = false;
 };

@@ -83,13 +83,19 @@ bool is_short_user_range(uint64_t address, size_t count) {
     return count <= kShort && address <= kUserEnd - kShort;
 }
 
-// read(2) and write(2) of any range, whoever else closes the descriptor meanwhile.
-[[gnu::noinline]] Result<long> transfer_long(File& file, Direction direction, uint64_t address,
-                                             size_t count) {
+// read(2) and write(2) of any range, whoever else uses the descriptor meanwhile.
+template <Direction direction>
+[[gnu::noinline]] Result<long> transfer_any(int fd, uint64_t address, size_t count) {
+    File* found = current_process()->descriptors->find(fd);
+    if (!found) return Error(EBADF);
+    if (direction == Direction::kRead ? !found->is_readable() : !found->is_writable()) {
+        return Error(EBADF);
+    }
     if (!is_user_range(address, count)) return Error(EFAULT);
-    RefPtr<File> keep(&file);
+    BorrowedFile file(found, true);
     IoBuffer buffer = IoBuffer::user(address, std::min(count, kMaxTransfer));
-    return transfer(file, direction, buffer, file.position);
+    return to_long(direction == Direction::kRead ? file->read(buffer, file->position)
+                                                 : file->write(buffer, file->position));
 }
 
 constexpr int kNoFlags = -1;  // preadv(2) and pwritev(2): an offset of -1 is an error there
@@ -99,22 +105,18 @@ constexpr int kNoFlags = -1;  // preadv(2) and pwritev(2): an offset of -1 is an
 // The two most frequent calls: without a reference to the file, and with nothing to do behind the
 // file's own function, while one thread alone has the descriptors and the range is short.
 Result<long> sys_read(int fd, UserOut<char> buf, size_t count) {
-    const DescriptorTable& table = *current_process()->descriptors;
-    File* file = table.find(fd);
-    if (!file || !file->is_readable()) [[unlikely]] return Error(EBADF);
-    if (table.is_shared() || !is_short_user_range(buf.address(), count)) [[unlikely]] {
-        return transfer_long(*file, Direction::kRead, buf.address(), count);
+    File* file = current_process()->descriptors->find_sole(fd);
+    if (!file || !file->is_readable() || !is_short_user_range(buf.address(), count)) [[unlikely]] {
+        return transfer_any<Direction::kRead>(fd, buf.address(), count);
     }
     IoBuffer buffer = IoBuffer::user(buf.address(), count);
     return to_long(file->read(buffer, file->position));
 }
 
 Result<long> sys_write(int fd, UserIn<char> buf, size_t count) {
-    const DescriptorTable& table = *current_process()->descriptors;
-    File* file = table.find(fd);
-    if (!file || !file->is_writable()) [[unlikely]] return Error(EBADF);
-    if (table.is_shared() || !is_short_user_range(buf.address(), count)) [[unlikely]] {
-        return transfer_long(*file, Direction::kWrite, buf.address(), count);
+    File* file = current_process()->descriptors->find_sole(fd);
+    if (!file || !file->is_writable() || !is_short_user_range(buf.address(), count)) [[unlikely]] {
+        return transfer_any<Direction::kWrite>(fd, buf.address(), count);
     }
     IoBuffer buffer = IoBuffer::user(buf.address(), count);
     return to_long(file->write(buffer, file->position));

@@ -64,13 +64,18 @@ class ZeroFile : public NullFile {
   public:
     using NullFile::NullFile;
     Result<size_t> read(IoBuffer& to, uint64_t&) override {
-        size_t wanted = to.size();
-        size_t done = to.fill_zero(wanted);
-        if (done == 0 && wanted != 0) return Error(EFAULT);
-        return done;
+        if (to.is_one_piece_of(1) && to.put('\0')) return size_t{1};
+        return fill(to);
     }
     Result<RefPtr<MemoryObject>> memory_object() override {
         return RefPtr<MemoryObject>(TRY(make_ref<ZeroMemory>(inode().number)));
+    }
+
+  private:
+    [[gnu::noinline]] static Result<size_t> fill(IoBuffer& to) {
+        const size_t done = to.fill_zero(to.size());
+        if (done == 0 && !to.is_empty()) return Error(EFAULT);
+        return done;
     }
 };
 

@@ -140,7 +140,7 @@ Result<BootConfig> read_configuration() {
     if (!enter_working_directory(*current_process())) give_up("the working directory is not there");
 
     start_secondary_cpus();
-    if (cpu_count > 1) take_kernel_lock_in_calls();
+    open_entries(cpu_count > 1);
 
     auto stack = allocate_kernel_stack();
     if (!stack) give_up("not enough memory: give a larger -m");

@@ -11,7 +11,7 @@
     mov $1, %eax
     ret
 .pushsection .fixups, "a"
-    .quad 1b, access_failed
+    .long 1b - ., access_failed - .
 .popsection
 .endm
 

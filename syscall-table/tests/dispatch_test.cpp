@@ -19,7 +19,8 @@ constexpr uint64_t kGarbage = 0xdeadbeef00000000;
 
 long call(unsigned number, uint64_t a0 = 0, uint64_t a1 = 0, uint64_t a2 = 0, uint64_t a3 = 0,
           uint64_t a4 = 0, uint64_t a5 = 0) {
-    return kSyscallThunks[number](a0, a1, a2, a3, a4, a5, number);
+    Result<long> result = kSyscallThunks[number](a0, a1, a2, a3, a4, a5, number);
+    return to_return_value(result);
 }
 }  // namespace
 

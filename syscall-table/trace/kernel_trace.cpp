@@ -29,8 +29,8 @@ void write(std::string_view line) {
     host_channel::send(channel::FrameType::kTrace, {line.data(), line.size()});
 }
 
-long traced_call(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4, uint64_t a5,
-                 uint64_t number) {
+Result<long> traced_call(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4,
+                         uint64_t a5, uint64_t number) {
     const SyscallThunk thunk = kSyscallThunks[number];
     trace::CallFormatter line(kUserMemory);
     line.enter(static_cast<unsigned>(number), {a0, a1, a2, a3, a4, a5});
@@ -40,9 +40,9 @@ long traced_call(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uint64_t a4
         return thunk(a0, a1, a2, a3, a4, a5, number);
     }
     exec_in_progress = number == __NR_execve || number == __NR_execveat ? &line : nullptr;
-    const long result = thunk(a0, a1, a2, a3, a4, a5, number);
+    Result<long> result = thunk(a0, a1, a2, a3, a4, a5, number);
     exec_in_progress = nullptr;
-    line.leave(result);
+    line.leave(to_return_value(result));
     write(line.text());
     return result;
 }

@@ -30,14 +30,18 @@ class EventFile final : public AnonymousFile {
         uint64_t taken = is_semaphore_ ? 1 : count_;
         count_ -= taken;
         changed_.wake_one(POLLOUT);
-        if (to.copy_out(&taken, sizeof(taken)) != sizeof(taken)) return Error(EFAULT);
+        if (!to.put(taken) && to.copy_out(&taken, sizeof(taken)) != sizeof(taken)) {
+            return Error(EFAULT);
+        }
         return sizeof(taken);
     }
 
     Result<size_t> write(IoBuffer& from, uint64_t&) override {
         if (from.size() < sizeof(count_)) return Error(EINVAL);
         uint64_t added;
-        if (from.copy_in(&added, sizeof(added)) != sizeof(added)) return Error(EFAULT);
+        if (!from.take(added) && from.copy_in(&added, sizeof(added)) != sizeof(added)) {
+            return Error(EFAULT);
+        }
         if (added > kMaximum) return Error(EINVAL);
         if (added > kMaximum - count_) [[unlikely]]
             TRY(wait_for_room(added));

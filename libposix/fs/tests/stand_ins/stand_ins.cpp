@@ -70,6 +70,11 @@ size_t clear_user_partial(uint64_t to, size_t size) {
     return size;
 }
 
+extern "C" size_t copy_user_raw(void* to, const void* from, size_t size) {
+    memcpy(to, from, size);
+    return 0;
+}
+
 extern "C" size_t clear_user_raw(void* to, size_t size) {
     memset(to, 0, size);
     return 0;
