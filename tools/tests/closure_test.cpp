@@ -7,6 +7,7 @@
 #include "tools/image/closure.h"
 #include "tools/image/elf_file.h"
 #include "tools/image/library_cache.h"
+#include "tools/image/root_plan.h"
 #include "tools/tests/made_elf.h"
 #include "tools/tests/temporary_folder.h"
 

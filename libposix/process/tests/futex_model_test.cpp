@@ -18,10 +18,6 @@ Result<FutexKey> futex_key(FutexWord word) {
 Result<NamedFutex> name_futex(FutexWord word) {
     return NamedFutex{TRY(futex_key(word)), nullptr};
 }
-bool read_user_word(uint64_t word, uint32_t* value) {
-    *value = reinterpret_cast<std::atomic<uint32_t>*>(word)->load(std::memory_order_relaxed);
-    return true;
-}
 bool compare_exchange_user(uint64_t word, uint32_t* expected, uint32_t desired) {
     reinterpret_cast<std::atomic<uint32_t>*>(word)->compare_exchange_strong(*expected, desired);
     return true;
