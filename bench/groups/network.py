@@ -1,5 +1,6 @@
 """Servers behind QEMU's user network, loaded from the host."""
 
+import collections
 import json
 import socket
 import statistics
@@ -66,6 +67,9 @@ def free_port():
         return probe.getsockname()[1]
 
 
+restarts = collections.Counter()  # after a failure, by the guest's name
+
+
 class Failure(Exception):
     def __init__(self, guest, what, why):
         super().__init__(f"{guest.name}, {what}: {why}")
@@ -87,11 +91,16 @@ class Service:
     def __init__(self, bench, guest, program, port, plugin):
         self.guest = guest
         self.load_program = bench.options.work / "load"
-        self.port = free_port()
+        self.program, self.guest_port = program, port
         self.plugin = plugin
-        settings = Settings(machine="q35", memory_mib=512, plugin=plugin,
-                            ports=(("tcp", self.port, port), ("udp", self.port, port)))
-        self.running = guest.start("network", program, settings)
+        self.start()
+
+    def start(self):
+        self.port = free_port()
+        settings = Settings(machine="q35", memory_mib=512, plugin=self.plugin,
+                            ports=(("tcp", self.port, self.guest_port),
+                                   ("udp", self.port, self.guest_port)))
+        self.running = self.guest.start("network", self.program, settings)
 
     def __enter__(self):
         return self
@@ -99,8 +108,20 @@ class Service:
     def __exit__(self, *error):
         self.running.stop()
 
-    def load(self, load, requests):
-        """The words that `load` prints, as numbers."""
+    def load(self, load, requests, protocol):
+        """The words that `load` prints, as numbers. A guest that does not answer has a second
+        chance, for guests of QEMU's user network may lose it for good."""
+        try:
+            return self.load_once(load, requests)
+        except Failure as failure:
+            print(failure, file=sys.stderr)
+        restarts[self.guest.name] += 1
+        self.running.stop()
+        self.start()
+        self.wait_until_up(protocol)
+        return self.load_once(load, requests)
+
+    def load_once(self, load, requests):
         command = [str(self.load_program), *load.options, "-q", str(self.running.process.pid)]
         if self.plugin:
             command += ["-l", str(self.guest.live_file)]
@@ -117,7 +138,7 @@ class Service:
         end = time.monotonic() + PATIENCE_S
         while True:
             try:
-                self.load(Load("start", protocol, 1, []), 1)
+                self.load_once(Load("start", protocol, 1, []), 1)
                 return
             except Failure:
                 if time.monotonic() > end:
@@ -161,7 +182,7 @@ def add_times(server, services, table):
             for service in services:
                 columns = [f"{service.guest.name}, {what}" for what in ("1/s", "ms", "CPU µs")]
                 tried(table, load.name, columns, lambda: rounds[service].append(
-                    service.load(load, load.requests)))
+                    service.load(load, load.requests, server.protocol)))
         for service, results in rounds.items():
             if len(results) < ROUNDS:
                 continue
@@ -180,7 +201,8 @@ def add_counts(server, services, table):
             column = f"{service.guest.name}, instructions"
 
             def add():
-                requests, _, _, _, _, _, lower, upper, _ = service.load(load, load.requests // 4)
+                requests, _, _, _, _, _, lower, upper, _ = service.load(
+                    load, load.requests // 4, server.protocol)
                 table.add(load.name, (lower + upper) / requests, column, count)
 
             tried(table, load.name, [column], add)
@@ -196,6 +218,8 @@ def requests_table(bench):
                   [f"{name}, {what}" for what in ("1/s", "ms", "CPU µs", "instructions") for name in names])
     for server in SERVERS:
         measure_server(bench, server, table)
+    for name, times in restarts.items():
+        table.text += f" {name} stopped answering and was started again {times} times."
     return table
 
 
