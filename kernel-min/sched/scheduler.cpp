@@ -15,7 +15,7 @@ unsigned cpu_count;
 
 namespace {
 
-constexpr uint64_t kSliceNs = 3'000'000;
+constexpr uint64_t kSliceNs = 1'000'000;
 // What a fair thread is left alone for by equals that wake: they often want what it holds.
 constexpr uint64_t kShortestRunNs = 500'000;
 
