@@ -179,11 +179,11 @@ TEST_F(TcpServer, LingeringCloseWaitsForTheReader) {
     fcntl(client, F_SETFL, 0);
     linger value{1, 10};
     ASSERT_EQ(setsockopt(client, SOL_SOCKET, SO_LINGER, &value, sizeof(value)), 0);
+    uint64_t start = now_ms();
     std::thread reader([&] {
         usleep(100000);
         while (recv(server, block.data(), block.size(), 0) > 0) continue;
     });
-    uint64_t start = now_ms();
     close(client);
     uint64_t waited = now_ms() - start;
     EXPECT_GE(waited, 90u);
