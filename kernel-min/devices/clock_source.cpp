@@ -5,17 +5,18 @@
 #include <algorithm>
 
 #include "kernel-min/core/gates.h"
-#include "kernel-min/devices/clock_rate.h"
+#include "kernel-min/devices/clock_calibration.h"
 #include "kernel-min/devices/pit.h"
 #include "kernel-min/memory/frames.h"
 
 namespace coracle {
 namespace {
 
-// A measurement against the local APIC's timer is exact to some millionths after so long; one
-// against the PIT after so long is left alone for ever.
-constexpr uint64_t kExactAfterNs = 10'000'000;
-constexpr uint64_t kFinalAfterNs = 1'000'000'000;
+// A measurement against the PIT is left alone for ever after so long. It must be made before what
+// the rough rate may be wrong by is half of the PIT's period, and may not change the rate by more
+// than a so-manieth.
+constexpr uint64_t kFinalAfterNs = 1'000'000'000, kFinalBeforeNs = 8'000'000'000;
+constexpr uint64_t kFinalSpread = 250;
 
 // Reads a reference clock and the TSC at one moment: of some tries, the one that took least time,
 // for a hypervisor may stop the CPU between the two.
@@ -36,44 +37,41 @@ auto read_together(Read read, uint64_t* tsc) {
     return best;
 }
 
-// The local APIC's timer as a reference (Intel SDM 3A, 11.5.4): it counts down from what
-// arm_clock_timer() set, so the time it saw is a sum of stretches.
+// The local APIC's timer of the CPU that booted as a reference (Intel SDM 3A, 11.5.4): it counts
+// down from what arm_clock_timer() set, so what it saw is a sum of stretches.
 class ApicReference {
   public:
-    // Starts a stretch. While the measurement runs, what the one before it saw is kept.
-    void start(uint64_t nanoseconds, bool is_measuring) {
-        if (is_measuring) close_stretch();
+    // Arms the timer. While the measurement runs, what the stretch before saw is kept.
+    void start(uint64_t nanoseconds, ClockCalibration* measurement) {
+        if (measurement) sample(*measurement);
         core::arm_timer(nanoseconds);
-        if (!is_measuring) return;
-        stretch_start_ = read_together(current_count, &stretch_tsc_);
+        is_running_ = measurement != nullptr;
+        if (is_running_) last_count_ = read_together(current_count, &last_tsc_);
     }
 
-    // Ticks and nanoseconds seen so far. A timer that ran out tells nothing of its last stretch.
-    void totals(uint64_t* ticks, uint64_t* ns) const {
-        *ticks = ticks_;
-        *ns = ns_;
+    // Tells what passed since the last look. A timer that ran out tells nothing.
+    void sample(ClockCalibration& measurement) {
+        if (!is_running_) return;
         uint64_t tsc = 0;
-        const uint32_t remaining = read_together(current_count, &tsc);
-        if (remaining == 0 || stretch_start_ < remaining) return;
-        *ticks += tsc - stretch_tsc_;
-        *ns += stretch_start_ - remaining;
+        const uint32_t count = read_together(current_count, &tsc);
+        is_running_ = count != 0 && count <= last_count_;
+        if (!is_running_) return;
+        measurement.add(tsc - last_tsc_, last_count_ - count);
+        last_count_ = count;
+        last_tsc_ = tsc;
     }
+
+    bool is_running() const { return is_running_; }
 
   private:
     static uint32_t current_count() {
         constexpr PhysAddr kCurrentCount = 0xfee00390;
         return *phys_to_virt<volatile uint32_t>(kCurrentCount);
     }
-    void close_stretch() {
-        uint64_t ticks, ns;
-        totals(&ticks, &ns);
-        ticks_ = ticks;
-        ns_ = ns;
-    }
 
-    uint64_t ticks_ = 0, ns_ = 0;
-    uint64_t stretch_tsc_ = 0;
-    uint32_t stretch_start_ = 0;
+    bool is_running_ = false;
+    uint32_t last_count_ = 0;
+    uint64_t last_tsc_ = 0;
 };
 
 // The PIT as a reference over seconds: a rate that is known to a thousandth tells how often it
@@ -85,9 +83,9 @@ class PitReference {
         if (is_present_) start_ = read_together(pit::read, &start_tsc_);
     }
 
-    // The rate from the time since start(); not known without a PIT.
+    bool is_present() const { return is_present_; }
+    // The rate from the time since start(). Precondition: there is a PIT.
     ClockRate measure(const ClockRate& rough) const {
-        if (!is_present_) return {};
         uint64_t tsc = 0;
         const uint32_t now = read_together(pit::read, &tsc);
         const uint64_t ticks = tsc - start_tsc_;
@@ -115,8 +113,10 @@ class PitReference {
 enum class Precision { kYoung, kExact, kFinal };
 
 ApicReference reference;
+ClockCalibration calibration;
 PitReference long_reference;
 Precision precision = Precision::kYoung;
+bool was_doubted;  // the references have disagreed before
 ClockRate rate;
 uint64_t base_tsc, base_ns;
 uint64_t last_ns;  // the latest answer while the rate was young
@@ -185,41 +185,70 @@ void write_page() {
 }
 
 // With nothing to go by (the timer ran out before anybody asked), watches the reference briefly.
-void measure_now(uint64_t* ticks, uint64_t* ns) {
-    constexpr uint64_t kMeasureNs = 200'000;
-    reference.start(UINT32_MAX, true);
+void measure_now() {
+    constexpr uint64_t kEnoughTicks = 1'000'000;  // some 0.3 ms
+    const uint64_t start = read_tsc();
     do {
-        reference.totals(ticks, ns);
-    } while (*ns < kMeasureNs);
+        if (!reference.is_running()) reference.start(UINT32_MAX, &calibration);
+        reference.sample(calibration);
+    } while (!calibration.rate().is_known() || read_tsc() - start < kEnoughTicks);
 }
 
 // While the rate is young, everything since boot is read at the newest rate; young_monotonic_ns()
-// keeps it from going back.
+// keeps it from going back. The other CPUs have timers of their own, and wait for the first to
+// learn.
 void refine_young() {
-    uint64_t ticks, ns;
-    reference.totals(&ticks, &ns);
-    if (ns == 0 && !rate.is_known()) measure_now(&ticks, &ns);
-    if (ns == 0) return;
-    rate = ClockRate::measured(ticks, ns);
-    if (ns < kExactAfterNs) return;
+    if (current_cpu()->id != 0) return;
+    reference.sample(calibration);
+    if (!calibration.rate().is_known()) {
+        if (rate.is_known()) return;
+        measure_now();
+    }
+    rate = calibration.rate();
+    if (!calibration.is_exact()) return;
     const uint64_t tsc = read_tsc();
-    base_ns = std::max(rate.to_ns(tsc - base_tsc), last_ns);
+    base_ns = std::max(base_ns + rate.to_ns(tsc - base_tsc), last_ns);
     base_tsc = tsc;
     precision = Precision::kExact;
     long_reference.start();
     write_page();
 }
 
-// Sets the rate once and for all. The clock goes on from where it is.
-void refine_exact() {
-    const uint64_t tsc = read_tsc();
-    if (rate.to_ns(tsc - base_tsc) < kFinalAfterNs) return;
-    const ClockRate exact = long_reference.measure(rate);
-    precision = Precision::kFinal;
-    if (!exact.is_known()) return;
+// Goes on from the time that it is now.
+void rebase(uint64_t tsc) {
     base_ns += rate.to_ns(tsc - base_tsc);
     base_tsc = tsc;
-    rate = exact;
+}
+
+// Sets the rate once and for all, if the two references agree. If they do not, both begin again,
+// but only once: a machine whose PIT cannot be trusted keeps the other's rate.
+void refine_exact() {
+    const uint64_t tsc = read_tsc();
+    const uint64_t elapsed = rate.to_ns(tsc - base_tsc);
+    if (elapsed < kFinalAfterNs) return;
+    if (!long_reference.is_present()) {
+        precision = Precision::kFinal;
+        return;
+    }
+    rebase(tsc);
+    if (elapsed > kFinalBeforeNs) {
+        long_reference.start();
+        return;
+    }
+    const ClockRate exact = long_reference.measure(rate);
+    const uint64_t difference =
+        std::max(exact.multiplier, rate.multiplier) - std::min(exact.multiplier, rate.multiplier);
+    if (difference <= rate.multiplier / kFinalSpread) {
+        rate = exact;
+        precision = Precision::kFinal;
+    } else if (was_doubted) {
+        precision = Precision::kFinal;
+    } else {
+        was_doubted = true;
+        last_ns = base_ns;
+        calibration = {};
+        precision = Precision::kYoung;
+    }
     write_page();
 }
 
@@ -256,12 +285,13 @@ void init_clock_source() {
     if (rate.is_known()) {
         precision = Precision::kFinal;
     } else {
-        reference.start(UINT32_MAX, true);
+        reference.start(UINT32_MAX, &calibration);
     }
 }
 
 uint64_t monotonic_ns() {
-    if (precision == Precision::kYoung) [[unlikely]] return young_monotonic_ns();
+    if (precision == Precision::kYoung) [[unlikely]]
+        return young_monotonic_ns();
     return base_ns + rate.to_ns(read_tsc() - base_tsc);
 }
 
@@ -276,7 +306,7 @@ void arm_clock_timer(uint64_t nanoseconds) {
     if (precision == Precision::kExact) refine_exact();
     // As long as there is something to measure, an idle timer goes on, and comes back here.
     if (nanoseconds == 0 && precision != Precision::kFinal) nanoseconds = UINT32_MAX;
-    reference.start(nanoseconds, precision == Precision::kYoung);
+    reference.start(nanoseconds, precision == Precision::kYoung ? &calibration : nullptr);
 }
 
 uint64_t read_machine_wall_clock() {

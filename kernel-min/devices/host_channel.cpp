@@ -104,7 +104,7 @@ bool wait_alone(uint64_t deadline_ns, Done done) {
         if (done()) return true;
         uint64_t now = monotonic_ns();
         if (now >= deadline_ns) return false;
-        core::arm_timer(deadline_ns - now);
+        arm_clock_timer(deadline_ns - now);
         core::halt();
         handle_pending_interrupts();
     }
