@@ -6,6 +6,7 @@
 #include <boost/intrusive/set.hpp>
 #include <cstdint>
 
+#include "kernel-min/lib/seldom.h"
 #include "kernel-min/sched/thread.h"
 
 namespace coracle {
@@ -18,12 +19,16 @@ class RunQueue {
     // A thread that slept comes back with at most `credit` ticks of virtual run time to catch up.
     void add_woken(Thread& thread, uint64_t credit) {
         if (thread.key.rank == kFairRank) {
-            const uint64_t earliest = floor_ - credit;
-            if (thread.key.order < earliest) thread.key.order = earliest;
+            thread.key.order = std::max(thread.key.order, floor_ - credit);
         } else {
             thread.key.order = next_arrival_++;
         }
         insert(thread);
+    }
+    // As add_woken(), for a fair thread and an empty queue.
+    void add_only(Thread& thread, uint64_t credit) {
+        thread.key.order = std::max(thread.key.order, floor_ - credit);
+        first_ = &thread;
     }
 
     // One that ran until now; `at_end`: a real-time thread goes behind its equals.
@@ -61,6 +66,15 @@ class RunQueue {
         return thread;
     }
 
+    // The first if there are no others, else null.
+    Thread* take_only() {
+        Thread* thread = first_;
+        if (!thread || !rest_.empty()) return nullptr;
+        first_ = nullptr;
+        if (thread->key.rank == kFairRank) floor_ = std::max(floor_, thread->key.order);
+        return thread;
+    }
+
     // The virtual run time that newcomers start with.
     uint64_t floor() const { return floor_; }
     // A fair thread runs that has come to `order`: nobody starts before it and all who wait.
@@ -74,9 +88,11 @@ class RunQueue {
         bool operator()(const Thread& a, const Thread& b) const { return a.key < b.key; }
     };
     void insert(Thread& thread) {
-        if (!first_) {
-            first_ = &thread;
-        } else if (thread.key < first_->key) {
+        if (first_) return insert_beside_first(thread);
+        first_ = &thread;
+    }
+    SELDOM void insert_beside_first(Thread& thread) {
+        if (thread.key < first_->key) {
             rest_.push_front(*first_);
             first_ = &thread;
         } else {
@@ -85,7 +101,9 @@ class RunQueue {
     }
     void remove_first() {
         first_ = nullptr;
-        if (rest_.empty()) return;
+        if (!rest_.empty()) take_first_of_rest();
+    }
+    SELDOM void take_first_of_rest() {
         first_ = &*rest_.begin();
         rest_.erase(rest_.begin());
     }

@@ -4,6 +4,7 @@
 #include "kernel-min/core/layout.h"
 #include "kernel-min/devices/clock_source.h"
 #include "kernel-min/lib/panic.h"
+#include "kernel-min/lib/seldom.h"
 #include "kernel-min/sched/cpu_scheduler.h"
 #include "kernel-min/sched/idle.h"
 #include "kernel-min/sched/kernel_lock.h"
@@ -15,9 +16,11 @@ unsigned cpu_count;
 
 namespace {
 
-constexpr uint64_t kSliceNs = 1'000'000;
+constexpr uint64_t kSliceUs = 1'000;
+// What a thread that wakes may catch up of what others ran meanwhile.
+constexpr uint64_t kWakeCreditUs = kSliceUs;
 // What a fair thread is left alone for by equals that wake: they often want what it holds.
-constexpr uint64_t kShortestRunNs = 500'000;
+constexpr uint64_t kShortestRunUs = 500;
 
 IdleWork idle_work;
 uint64_t idle_cpus;  // bit n: CPU n waits for work
@@ -26,13 +29,17 @@ uint64_t bit(const Cpu& cpu) {
     return uint64_t{1} << cpu.id;
 }
 
-uint64_t ticks_of(uint64_t ns) {
-    static uint64_t ticks_per_microsecond = 0;
-    if (!ticks_per_microsecond) [[unlikely]] {
-        const uint64_t ns_per_mega_tick = tsc_to_ns(1'000'000);
-        ticks_per_microsecond = ns_per_mega_tick ? 1'000'000'000 / ns_per_mega_tick : 1000;
-    }
-    return ns / 1000 * ticks_per_microsecond;
+// Some of the above in TSC ticks, as of the latest start of a thread.
+struct Ticks {
+    uint64_t wake_credit, shortest_run, round_robin_slice;
+};
+Ticks ticks_of;
+
+void find_ticks() {
+    const uint64_t ns_per_mega_tick = tsc_to_ns(1'000'000);
+    const uint64_t in_microsecond = ns_per_mega_tick ? 1'000'000'000 / ns_per_mega_tick : 1000;
+    ticks_of = {kWakeCreditUs * in_microsecond, kShortestRunUs * in_microsecond,
+                kRoundRobinSliceNs / 1000 * in_microsecond};
 }
 
 bool is_fair(const Thread& thread) {
@@ -40,8 +47,7 @@ bool is_fair(const Thread& thread) {
 }
 
 // `thread` runs, on this CPU or another.
-void account(Thread& thread) {
-    const uint64_t now = read_tsc();
+[[gnu::always_inline]] inline void account(Thread& thread, uint64_t now = read_tsc()) {
     const uint64_t ticks = now - thread.started_ticks;
     thread.started_ticks = now;
     thread.run_ticks += ticks;
@@ -52,7 +58,7 @@ void account(Thread& thread) {
 // Whether a round-robin thread has had its share, and another of its rank waits.
 bool is_round_over(const Thread& running, const Thread& first) {
     return running.is_round_robin && first.key.rank == running.key.rank &&
-           running.slice_ticks >= ticks_of(kRoundRobinSliceNs);
+           running.slice_ticks >= ticks_of.round_robin_slice;
 }
 
 void request_reschedule(Cpu& cpu) {
@@ -61,24 +67,22 @@ void request_reschedule(Cpu& cpu) {
 }
 
 // On the timer's own CPU.
-void start_slice_timer(CpuScheduler& scheduler) {
-    if (!scheduler.slice_timer.is_active()) {
-        scheduler.slice_timer.start(monotonic_ns() + kSliceNs);
-    }
+SELDOM void start_slice(Timer& slice_timer) {
+    slice_timer.start(monotonic_ns() + kSliceUs * 1000);
 }
 
-// A thread has become ready on a CPU that runs another: whether that one should make room.
-void consider_preemption(Cpu& cpu, const Thread& woken) {
-    const Thread& running = *cpu.current;
-    const bool is_entitled =
-        woken.key < running.key &&
-        (!is_fair(woken) || !is_fair(running) || running.slice_ticks >= ticks_of(kShortestRunNs));
-    const bool is_local = &cpu == current_cpu();
-    if (is_local) start_slice_timer(*cpu.scheduler);
-    // Another CPU starts its timer when it looks.
-    if (is_entitled || (!is_local && !cpu.scheduler->slice_timer.is_active())) {
-        request_reschedule(cpu);
-    }
+void start_slice_timer(CpuScheduler& scheduler) {
+    if (!scheduler.slice_timer.is_active()) [[unlikely]] start_slice(scheduler.slice_timer);
+}
+
+// Virtual run time counts from its queue's floor.
+void move_key(Thread& thread, const RunQueue& from, const RunQueue& to) {
+    if (&from != &to && is_fair(thread)) thread.key.order += to.floor() - from.floor();
+}
+
+void move_to(Cpu& cpu, Thread& thread) {
+    move_key(thread, thread.cpu->scheduler->ready, cpu.scheduler->ready);
+    thread.cpu = &cpu;
 }
 
 // Where a thread that wakes should run.
@@ -92,31 +96,50 @@ Cpu& choose_cpu(const Thread& thread) {
     return allowed & bit(last) ? last : *cpus[__builtin_ctzl(allowed)];
 }
 
-// Virtual run time counts from its queue's floor.
-void move_key(Thread& thread, const RunQueue& from, const RunQueue& to) {
-    if (&from != &to && is_fair(thread)) thread.key.order += to.floor() - from.floor();
-}
-
-void move_to(Cpu& cpu, Thread& thread) {
-    move_key(thread, thread.cpu->scheduler->ready, cpu.scheduler->ready);
-    thread.cpu = &cpu;
-}
-
-void make_ready(Thread& thread, uint64_t credit_ns) {
-    if (cpu_count > 1) move_to(choose_cpu(thread), thread);
-    Cpu& cpu = *thread.cpu;
-    RunQueue& ready = cpu.scheduler->ready;
-    thread.run_state = RunState::kReady;
-    const bool is_busy = !is_idle(cpu);
-    if (is_busy && is_fair(*cpu.current)) {
-        account(*cpu.current);
-        ready.raise_floor(cpu.current->key.order);
-    }
-    ready.add_woken(thread, credit_ns ? ticks_of(credit_ns) : 0);
-    if (is_busy) return consider_preemption(cpu, thread);
+void make_ready_on_idle(Cpu& cpu, Thread& thread, uint64_t credit) {
+    cpu.scheduler->ready.add_woken(thread, credit);
     if (&cpu == current_cpu()) return;
     idle_cpus &= ~bit(cpu);  // the next one to wake goes elsewhere
     core::send_interrupt(cpu, WAKE_VECTOR);
+}
+
+// A thread waits for a CPU that runs another, after which it stands if they are fair.
+void make_ready_on_busy(Cpu& cpu, Thread& thread, uint64_t credit) {
+    const Thread& running = *cpu.current;
+    account(*cpu.current);
+    CpuScheduler& scheduler = *cpu.scheduler;
+    if (is_fair(running)) scheduler.ready.raise_floor(running.key.order);
+    scheduler.ready.add_woken(thread, credit);
+    const bool is_local = &cpu == current_cpu();
+    if (is_local) start_slice_timer(scheduler);
+    const bool is_entitled =
+        thread.key < running.key && (thread.key.rank != running.key.rank ||
+                                     running.slice_ticks >= ticks_of.shortest_run);
+    // Another CPU starts its timer when it looks.
+    if (is_entitled || (!is_local && !scheduler.slice_timer.is_active())) request_reschedule(cpu);
+}
+
+SELDOM void make_ready_at_large(Thread& thread, uint64_t credit) {
+    move_to(choose_cpu(thread), thread);
+    Cpu& cpu = *thread.cpu;
+    is_idle(cpu) ? make_ready_on_idle(cpu, thread, credit) : make_ready_on_busy(cpu, thread, credit);
+}
+
+// Mostly a fair thread is the only one that waits for its CPU, where a fair one wakes it.
+void make_ready(Thread& thread, uint64_t credit) {
+    thread.run_state = RunState::kReady;
+    Cpu& cpu = *thread.cpu;
+    CpuScheduler& scheduler = *cpu.scheduler;
+    const Thread& running = *cpu.current;
+    const uint64_t ticks = read_tsc() - running.started_ticks;  // not accounted yet
+    const uint64_t order = running.key.order + virtual_ticks(ticks, running.weight);
+    if (cpu_count > 1 || idle_cpus || !is_fair(running) || !is_fair(thread) ||
+        scheduler.ready.first() || !scheduler.slice_timer.is_active() ||
+        (thread.key.order < order && running.slice_ticks + ticks >= ticks_of.shortest_run)) {
+        return make_ready_at_large(thread, credit);
+    }
+    scheduler.ready.raise_floor(order);
+    scheduler.ready.add_only(thread, credit);
 }
 
 // A ready thread of a busier CPU, for one that has none.
@@ -134,7 +157,7 @@ Thread* steal(Cpu& thief) {
 }
 
 // Waits for a thread to run, in the context of one that cannot.
-Thread& wait_for_work(Cpu& cpu) {
+SELDOM Thread& wait_for_work(Cpu& cpu) {
     for (;;) {
         idle_cpus |= bit(cpu);
         handle_pending_interrupts();
@@ -155,20 +178,25 @@ Thread& wait_for_work(Cpu& cpu) {
     }
 }
 
-void run(Thread& next) {
-    next.run_state = RunState::kRunning;
-    next.slice_ticks = 0;
-    next.started_ticks = read_tsc();
+void begin_run(Thread& thread, uint64_t now) {
+    thread.run_state = RunState::kRunning;
+    thread.slice_ticks = 0;
+    thread.started_ticks = now;
+}
+
+void run(Thread& next, uint64_t now) {
+    begin_run(next, now);
     CpuScheduler& scheduler = current_scheduler();
     if (!scheduler.ready.is_empty()) start_slice_timer(scheduler);
     if (&next != current_thread()) switch_to(next);
 }
 
 // The current thread, accounted and not among the ready unless it may go on, makes room.
-void run_next() {
+[[gnu::noinline]] void run_next(uint64_t now) {
     Cpu& cpu = *current_cpu();
-    Thread* next = cpu.scheduler->ready.take_first();
-    run(next ? *next : wait_for_work(cpu));
+    if (Thread* next = cpu.scheduler->ready.take_first()) return run(*next, now);
+    Thread& next = wait_for_work(cpu);
+    run(next, read_tsc());
 }
 
 }  // namespace
@@ -215,7 +243,7 @@ void idle() {
 
 void wake(Thread& thread) {
     thread.woken = true;
-    if (thread.run_state == RunState::kSleeping) make_ready(thread, kSliceNs);
+    if (thread.run_state == RunState::kSleeping) make_ready(thread, ticks_of.wake_credit);
 }
 
 void note_signal(Thread& thread) {
@@ -231,15 +259,20 @@ void note_signal(Thread& thread) {
 }
 
 void start_thread(Thread& thread) {
+    find_ticks();
     make_ready(thread, 0);
 }
 
 void sleep_until_wake() {
     Thread& thread = *current_thread();
-    account(thread);
+    const uint64_t now = read_tsc();
+    account(thread, now);
     thread.run_state = RunState::kSleeping;
     thread.voluntary_switches++;
-    run_next();
+    Thread* next = current_scheduler().ready.take_only();
+    if (!next) return run_next(now);
+    begin_run(*next, now);
+    switch_to(*next);
 }
 
 void yield() {
@@ -247,23 +280,25 @@ void yield() {
     RunQueue& ready = current_scheduler().ready;
     const Thread* first = ready.first();
     if (!first || first->key.rank > thread.key.rank) return;
-    account(thread);
+    const uint64_t now = read_tsc();
+    account(thread, now);
     Thread* next = ready.take_first();
     thread.run_state = RunState::kReady;
     thread.voluntary_switches++;
     ready.add_preempted(thread, true);
-    run(*next);
+    run(*next, now);
 }
 
 void reschedule() {
     Thread& thread = *current_thread();
     Cpu& cpu = *current_cpu();
-    account(thread);
+    const uint64_t now = read_tsc();
+    account(thread, now);
     if (!(thread.affinity & bit(cpu))) {
         thread.involuntary_switches++;
         thread.run_state = RunState::kSleeping;
         cpu.scheduler->leaving_thread = &thread;
-        return run(*cpu.scheduler->idle_thread);
+        return run(*cpu.scheduler->idle_thread, now);
     }
     RunQueue& ready = cpu.scheduler->ready;
     const Thread* first = ready.first();
@@ -275,15 +310,16 @@ void reschedule() {
     thread.run_state = RunState::kReady;
     thread.involuntary_switches++;
     ready.add_preempted(thread, is_over);
-    run_next();
+    run_next(now);
 }
 
 void end_current_thread() {
     Thread& thread = *current_thread();
-    account(thread);
+    const uint64_t now = read_tsc();
+    account(thread, now);
     thread.run_state = RunState::kExited;
     current_scheduler().exited_thread = &thread;
-    run_next();
+    run_next(now);
     panic("a thread that ended runs again");
 }
 
@@ -317,7 +353,7 @@ uint64_t run_ticks(const Thread& thread) {
 void run_others() {
     for (;;) {
         current_thread()->run_state = RunState::kSleeping;
-        run_next();
+        run_next(read_tsc());
     }
 }
 

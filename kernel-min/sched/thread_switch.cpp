@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "kernel-min/core/gates.h"
+#include "kernel-min/lib/seldom.h"
 #include "kernel-min/memory/heap.h"
 #include "kernel-min/memory/kernel_map.h"
 #include "kernel-min/sched/cpu_scheduler.h"
@@ -44,6 +45,13 @@ uint64_t read_fs_base() {
     uint64_t base;
     asm volatile("rdfsbase %0" : "=r"(base));
     return base;
+}
+
+// What the CPU left behind at the switch.
+SELDOM void see_off() {
+    CpuScheduler& scheduler = current_scheduler();
+    if (Thread* exited = std::exchange(scheduler.exited_thread, nullptr)) discard_thread(exited);
+    if (Thread* leaving = std::exchange(scheduler.leaving_thread, nullptr)) start_thread(*leaving);
 }
 
 // True if the CPU is left with all registers of `previous`.
@@ -134,10 +142,8 @@ extern "C" {
 
 // On the stack of the thread that runs now, after each switch.
 void finish_switch() {
-    using namespace coracle;
-    CpuScheduler& scheduler = current_scheduler();
-    if (Thread* exited = std::exchange(scheduler.exited_thread, nullptr)) discard_thread(exited);
-    if (Thread* leaving = std::exchange(scheduler.leaving_thread, nullptr)) start_thread(*leaving);
+    const coracle::CpuScheduler& scheduler = coracle::current_scheduler();
+    if (scheduler.exited_thread || scheduler.leaving_thread) [[unlikely]] coracle::see_off();
 }
 
 // A new thread leaves the kernel for the first time.

@@ -52,16 +52,8 @@ void VectorState::save_all() {
     holds_all_ = true;
 }
 
-void VectorState::save_control() {
-    asm volatile("stmxcsr %0; fnstcw %1" : "=m"(mxcsr_), "=m"(x87_control_));
-    holds_all_ = false;
-}
-
-void VectorState::restore(bool left_all) const {
-    if (!holds_all_) {
-        if (left_all) asm volatile("fninit");  // the ABI wants an empty x87 stack
-        asm volatile("ldmxcsr %0; fldcw %1" ::"m"(mxcsr_), "m"(x87_control_));
-    } else if (xsave_size) {
+void VectorState::restore_all() const {
+    if (xsave_size) {
         asm volatile("xrstor64 (%0)" ::"r"(area_), "a"(~0u), "d"(~0u) : "memory");
     } else {
         asm volatile("fxrstor64 (%0)" ::"r"(area_) : "memory");

@@ -21,11 +21,20 @@ class VectorState {
     bool is_allocated() const { return area_ != nullptr; }
 
     void save_all();        // after allocate()
-    void save_control();    // MXCSR and the x87 control word
+    void save_control() {   // MXCSR and the x87 control word
+        asm volatile("stmxcsr %0; fnstcw %1" : "=m"(mxcsr_), "=m"(x87_control_));
+        holds_all_ = false;
+    }
     // Loads what was saved last. `left_all`: the CPU holds all registers of another thread.
-    void restore(bool left_all) const;
+    void restore(bool left_all) const {
+        if (holds_all_) return restore_all();
+        if (left_all) asm volatile("fninit");  // the ABI wants an empty x87 stack
+        asm volatile("ldmxcsr %0; fldcw %1" ::"m"(mxcsr_), "m"(x87_control_));
+    }
 
   private:
+    void restore_all() const;
+
     uint8_t* area_ = nullptr;
     uint32_t mxcsr_ = 0x1f80;
     uint16_t x87_control_ = 0x37f;
