@@ -1,8 +1,11 @@
 // The files of /proc and /sys that tell of the whole machine (man 5 proc).
+#include <errno.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <map>
 #include <regex>
@@ -147,6 +150,34 @@ TEST(ProcSysVmAndFs, AreNumbers) {
         std::string text = read_file(file);
         EXPECT_TRUE(std::regex_match(text, number)) << file << ": " << text;
     }
+}
+
+TEST(ProcSysVm, DropsCaches) {
+    const char* path = "/proc/sys/vm/drop_caches";
+    EXPECT_EQ(open(path, O_RDONLY), -1);
+    EXPECT_EQ(errno, EACCES);
+    int fd = open(path, O_WRONLY);
+    if (fd < 0) GTEST_SKIP() << "not root";
+    for (std::string bad : {"0", "-1", "x", "1x", "\n"}) {
+        EXPECT_EQ(write(fd, bad.data(), bad.size()), -1) << bad;
+        EXPECT_EQ(errno, EINVAL) << bad;
+    }
+    // Files that have a user, and those that have none but a name, live on.
+    char name[] = "/tmp/drop_caches_XXXXXX";
+    int used = mkstemp(name);
+    ASSERT_GE(used, 0);
+    ASSERT_EQ(write(used, "text", 4), 4);
+    const std::string other = std::string(name) + ".other";
+    int unused = open(other.c_str(), O_WRONLY | O_CREAT, 0600);
+    ASSERT_EQ(write(unused, "other", 5), 5);
+    close(unused);
+    EXPECT_EQ(write(fd, "2\n", 2), 2);
+    EXPECT_EQ(read_file(name), "text");
+    EXPECT_EQ(read_file(other), "other");
+    EXPECT_EQ(unlink(name), 0);
+    EXPECT_EQ(unlink(other.c_str()), 0);
+    close(used);
+    close(fd);
 }
 
 TEST(ProcFilesystems, NamesTheKinds) {

@@ -79,7 +79,7 @@ void DentryCache::insert(Dentry& dentry) {
     bucket = &dentry;
     dentry.hashed_ = true;
     age_list.push_back(dentry);
-    if (++dentry_count > kMaxDentries) evict();
+    if (++dentry_count > kMaxDentries) shrink(kMaxDentries * 7 / 8);
 }
 
 void DentryCache::erase(Dentry& dentry) {
@@ -92,9 +92,8 @@ void DentryCache::erase(Dentry& dentry) {
     dentry.unref();
 }
 
-void DentryCache::evict() {
-    // One pass at most: a dentry in use, or used since the last pass, goes to the back.
-    for (size_t tries = dentry_count; tries > 0 && dentry_count > kMaxDentries * 7 / 8; tries--) {
+void DentryCache::shrink(size_t count) {
+    for (size_t tries = dentry_count; tries > 0 && dentry_count > count; tries--) {
         Dentry& oldest = age_list.front();
         if (oldest.reference_count() == 1 && !oldest.used_ && !oldest.is_mount_point() &&
             !oldest.inode().first_watch) {
@@ -105,6 +104,11 @@ void DentryCache::evict() {
         age_list.pop_front();
         age_list.push_back(oldest);
     }
+}
+
+void DentryCache::drop_unused() {
+    shrink(0);  // what was used a short while ago stays once
+    shrink(0);
 }
 
 Result<RefPtr<Dentry>> DentryCache::lookup(const RefPtr<Dentry>& parent, std::string_view name) {

@@ -23,12 +23,15 @@ class DentryCache {
     // The name was renamed. Without memory for a long name the dentry leaves the cache, and those
     // who have it see the old one.
     static void move(Dentry& dentry, const RefPtr<Dentry>& parent, std::string_view name);
+    // Lets all go that nobody else holds.
+    static void drop_unused();
 
   private:
     static Dentry* find(const Dentry& parent, std::string_view name, uint32_t hash);
     static void insert(Dentry& dentry);
     static void erase(Dentry& dentry);
-    static void evict();
+    // One pass at most until so many are left: what is in use, or was used since the last pass, stays.
+    static void shrink(size_t count);
 };
 
 }  // namespace coracle

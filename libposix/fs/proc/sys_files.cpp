@@ -1,5 +1,6 @@
 // /proc/sys: the settings of the system, as they are here (man 5 proc_sys).
 #include "kernel-min/lib/random.h"
+#include "libposix/fs/dentry_cache.h"
 #include "libposix/fs/proc/procfs.h"
 #include "libposix/ipc/posix_queue.h"
 #include "libposix/process/credentials.h"
@@ -59,6 +60,19 @@ Result<void> show_printk(TextBuffer& to, const PseudoContext&) {
 }
 Result<void> show_shmmax(TextBuffer& to, const PseudoContext&) {
     return show_line(to, "18446744073692774399");
+}
+
+// 1 frees clean pages of files, of which there are none: what files hold in memory is nowhere else,
+// and the root image is read in place. 2 frees names and inodes that nobody uses; 4 keeps the log
+// silent (Documentation/admin-guide/sysctl/vm.rst).
+Result<void> store_drop_caches(std::string_view text, const PseudoContext&) {
+    constexpr std::string_view kSpace = " \t\n";
+    const size_t start = text.find_first_not_of(kSpace);
+    if (start == text.npos) return Error(EINVAL);
+    const int64_t what = parse_number(text.substr(start, text.find_last_not_of(kSpace) + 1 - start));
+    if (what < 1 || what > 4) return Error(EINVAL);
+    if (what & 2) DentryCache::drop_unused();
+    return {};
 }
 
 // A version-4 UUID (RFC 4122, 4.4).
@@ -130,6 +144,7 @@ constexpr PseudoEntry kKernel[] = {
     PseudoEntry::file("version", show_version),
 };
 constexpr PseudoEntry kVm[] = {
+    PseudoEntry::file("drop_caches", nullptr, 0200, store_drop_caches),
     number<65530>("max_map_count"), number<65536>("mmap_min_addr"),
     number<28>("mmap_rnd_bits"),    number<0>("nr_hugepages"),
     number<0>("overcommit_memory"), number<50>("overcommit_ratio"),

@@ -23,7 +23,6 @@ class PseudoFile final : public File {
         seekable_ = true;
     }
     Result<size_t> read(IoBuffer& to, uint64_t& position) override {
-        if (!entry().show) return Error(EIO);
         if (position == 0 || !made_) TRY(make());
         std::string_view text = text_.text();
         if (position >= text.size()) return size_t{0};
@@ -151,7 +150,8 @@ Result<LinkTarget> PseudoInode::read_link() {
 
 Result<RefPtr<File>> PseudoInode::open(const Path& path, uint32_t flags) {
     if (!is_regular()) return Inode::open(path, flags);
-    bool writes = (flags & O_ACCMODE) != O_RDONLY;
+    bool reads = (flags & O_ACCMODE) != O_WRONLY, writes = (flags & O_ACCMODE) != O_RDONLY;
+    if (reads && !entry_.show) return Error(EACCES);
     if (writes && !entry_.store) return Error(EACCES);
     return RefPtr<File>(TRY(make_ref<PseudoFile>(path, RefPtr<Inode>(this), flags)));
 }

@@ -36,8 +36,8 @@ struct PseudoEntry {
 
     std::string_view name;
     uint32_t mode;
-    Show show = nullptr;    // of a file
-    Store store = nullptr;  // EACCES from open(2) without it
+    Show show = nullptr;    // of a file; EACCES from open(2) for reading without it
+    Store store = nullptr;  // of a file; EACCES from open(2) for writing without it
     Link link = nullptr;    // of a symbolic link
     const PseudoEntry* children = nullptr;  // of a directory
     size_t child_count = 0;
