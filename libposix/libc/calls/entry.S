@@ -35,6 +35,22 @@ coracle_called_stubs:
     .cfi_endproc
     .size coracle_called_stubs, . - coracle_called_stubs
 
+// The same of stubs that have also pushed registers.
+.macro saving_stubs name, words, size
+    .globl \name
+    .hidden \name
+    .type \name, @object
+    .balign 16
+\name:
+    .cfi_startproc
+    .cfi_adjust_cfa_offset 8 * \words
+    .fill \size, 1, 0xcc
+    .cfi_endproc
+    .size \name, . - \name
+.endm
+    saving_stubs coracle_saving_stubs, 1, 2048
+    saving_stubs coracle_saving_more_stubs, 3, 1024
+
     .globl coracle_jumped_stubs
     .hidden coracle_jumped_stubs
     .type coracle_jumped_stubs, @object

@@ -15,43 +15,55 @@ ZydisRegister whole(ZydisRegister reg) {
     return ZydisRegisterGetLargestEnclosing(ZYDIS_MACHINE_MODE_LONG_64, reg);
 }
 
-uint32_t argument_bit(ZydisRegister reg) {
+constexpr int kVectors = 16;  // xmm0 to xmm15 follow the arguments' bits.
+constexpr Registers kGeneral = (1U << kArguments.size()) - 1;
+constexpr Registers kAll = (1U << (kArguments.size() + kVectors)) - 1;
+
+bool is_vector(ZydisRegister reg) {
+    return whole(reg) >= ZYDIS_REGISTER_ZMM0 && whole(reg) < ZYDIS_REGISTER_ZMM0 + kVectors;
+}
+
+Registers register_bit(ZydisRegister reg) {
+    if (is_vector(reg)) return 1U << (kArguments.size() + (whole(reg) - ZYDIS_REGISTER_ZMM0));
     const auto found = std::ranges::find(kArguments, whole(reg));
     return found == kArguments.end() ? 0 : 1U << (found - kArguments.begin());
 }
 
-// A 32-bit result clears the upper half.
+// A 32-bit result clears the upper half of a general register.
 bool overwrites(const ZydisDecodedOperand& operand) {
     return operand.type == ZYDIS_OPERAND_TYPE_REGISTER &&
-           (operand.actions & ZYDIS_OPERAND_ACTION_WRITE) && operand.size >= 32;
+           (operand.actions & ZYDIS_OPERAND_ACTION_WRITE) &&
+           operand.size >= (is_vector(operand.reg.value) ? 128 : 32);
 }
 
-uint32_t read_arguments(const DecodedInstruction& decoded) {
-    uint32_t read = 0;
+Registers read_registers(const DecodedInstruction& decoded) {
+    Registers read = 0;
     for (int i = 0; i < decoded.instruction.operand_count; ++i) {
         const ZydisDecodedOperand& operand = decoded.operands[i];
         if (operand.type == ZYDIS_OPERAND_TYPE_MEMORY)
-            read |= argument_bit(operand.mem.base) | argument_bit(operand.mem.index);
+            read |= register_bit(operand.mem.base) | register_bit(operand.mem.index);
         if (operand.type != ZYDIS_OPERAND_TYPE_REGISTER) continue;
         // A partial or conditional write keeps the rest.
         const bool partial =
             (operand.actions & ZYDIS_OPERAND_ACTION_MASK_WRITE) &&
             (!overwrites(operand) || (operand.actions & ZYDIS_OPERAND_ACTION_CONDWRITE));
         if ((operand.actions & ZYDIS_OPERAND_ACTION_MASK_READ) || partial)
-            read |= argument_bit(operand.reg.value);
+            read |= register_bit(operand.reg.value);
     }
     return read;
 }
 
-uint32_t overwritten_arguments(const DecodedInstruction& decoded) {
-    uint32_t written = 0;
+Registers overwritten_registers(const DecodedInstruction& decoded) {
+    Registers written = 0;
     for (int i = 0; i < decoded.instruction.operand_count; ++i)
-        if (overwrites(decoded.operands[i])) written |= argument_bit(decoded.operands[i].reg.value);
+        if (overwrites(decoded.operands[i])) written |= register_bit(decoded.operands[i].reg.value);
     return written;
 }
 
 bool is_cleared_register(const DecodedInstruction& decoded) {
-    return decoded.instruction.mnemonic == ZYDIS_MNEMONIC_XOR &&
+    const ZydisMnemonic mnemonic = decoded.instruction.mnemonic;
+    return (mnemonic == ZYDIS_MNEMONIC_XOR || mnemonic == ZYDIS_MNEMONIC_PXOR ||
+            mnemonic == ZYDIS_MNEMONIC_XORPS) &&
            decoded.operands[0].type == ZYDIS_OPERAND_TYPE_REGISTER &&
            decoded.operands[1].type == ZYDIS_OPERAND_TYPE_REGISTER &&
            decoded.operands[0].reg.value == decoded.operands[1].reg.value;
@@ -111,8 +123,9 @@ std::optional<uint64_t> ObjectRanges::find(uint64_t address) const {
     return std::prev(after)->first;
 }
 
-CallProof::CallProof(const CodeMap& code, const ObjectRanges& objects, uint64_t abort_function)
-    : code_(code), objects_(objects), abort_function_(abort_function) {
+CallProof::CallProof(const CodeMap& code, const ObjectRanges& objects,
+                     std::vector<KnownCallee> callees)
+    : code_(code), objects_(objects), callees_(std::move(callees)) {
     for (const Instruction& instruction : code.instructions()) {
         const auto target = direct_target(code.decode(instruction), instruction.address);
         if (target) branches_.push_back({instruction.address, *target});
@@ -120,74 +133,96 @@ CallProof::CallProof(const CodeMap& code, const ObjectRanges& objects, uint64_t 
     std::ranges::sort(branches_, {}, &Branch::to);
 }
 
-bool CallProof::has_callers_in_object(const Symbol& function) const {
+// To what is behind the calls of the function in its object.
+std::optional<CallProof::Step> CallProof::go_back(const Symbol& function, Step step,
+                                                  Registers live, unsigned depth) const {
+    constexpr unsigned kMaxTailCalls = 8;
     const auto object = objects_.find(function.value);
-    if (!object) return true;
+    if (!object || depth == kMaxTailCalls) return std::nullopt;
     auto branch = std::ranges::lower_bound(branches_, function.value, {}, &Branch::to);
-    for (; branch != branches_.end() && covers(function, branch->to); ++branch)
-        if (!covers(function, branch->from) && objects_.find(branch->from) == object) return true;
-    return false;
-}
-
-CallProof::Step CallProof::follow(const DecodedInstruction& decoded, const Symbol& function,
-                                  Registers& live, uint64_t next,
-                                  std::optional<uint64_t>& target) const {
-    const uint64_t address = next - decoded.instruction.length;
-    if (!is_cleared_register(decoded) && (read_arguments(decoded) & live)) return Step::kFails;
-    live &= ~overwritten_arguments(decoded);
-    if (live == 0) return Step::kEnds;
-    switch (decoded.instruction.meta.category) {
-        case ZYDIS_CATEGORY_RET:
-            return has_callers_in_object(function) ? Step::kFails : Step::kEnds;
-        case ZYDIS_CATEGORY_CALL:
-            // Without arguments, and it does not return.
-            return direct_target(decoded, address) == abort_function_ ? Step::kEnds : Step::kFails;
-        case ZYDIS_CATEGORY_UNCOND_BR:
-        case ZYDIS_CATEGORY_COND_BR:
-            target = direct_target(decoded, address);
-            return target && covers(function, *target) ? Step::kContinues : Step::kFails;
-        case ZYDIS_CATEGORY_SYSCALL:
-        case ZYDIS_CATEGORY_INTERRUPT:
-        case ZYDIS_CATEGORY_SYSTEM:
-            return Step::kFails;
-        default:
-            return Step::kContinues;
+    for (; branch != branches_.end() && covers(function, branch->to); ++branch) {
+        if (covers(function, branch->from) || objects_.find(branch->from) != object) continue;
+        const Instruction& instruction = code_.instructions()[code_.find(branch->from)];
+        if (code_.decode(instruction).instruction.meta.category == ZYDIS_CATEGORY_CALL) {
+            step.next.push_back({instruction.end(), live});
+            continue;
+        }
+        const Symbol* caller = code_.function_at(branch->from);
+        if (!caller) return std::nullopt;
+        auto further = go_back(*caller, std::move(step), live, depth + 1);
+        if (!further) return std::nullopt;
+        step = std::move(*further);
     }
+    return step;
 }
 
-bool CallProof::registers_are_dead(size_t site) const {
-    constexpr size_t kMaxSteps = 400;
-    const auto& instructions = code_.instructions();
-    const Symbol* function = code_.function_at(instructions[site].address);
+// A function of another object file loses all of the registers, and takes no vectors: what makes a
+// system call computes nothing in floating point.
+std::optional<CallProof::Step> CallProof::leave(std::optional<uint64_t> callee,
+                                                const Symbol& function, Step step,
+                                                Registers live) const {
+    const auto known = std::ranges::find_if(
+        callees_, [&](const KnownCallee& known) { return known.address == callee; });
+    if (known != callees_.end()) {
+        step.used |= live & known->arguments;
+        return step;
+    }
+    if (live & kGeneral) return std::nullopt;
+    const bool is_near = !callee || objects_.find(*callee) == objects_.find(function.value);
+    if (is_near) return std::nullopt;
+    return step;
+}
+
+std::optional<CallProof::Step> CallProof::follow(const Path& path) const {
     // Functions that were static have callers in their object.
-    if (function == nullptr) return false;
-    struct State {
-        uint64_t address;
-        Registers live;
-    };
-    std::vector<State> work{{instructions[site].end(), (1U << kArguments.size()) - 1}};
+    const Symbol* function = code_.function_at(path.address);
+    const Instruction& instruction = code_.instructions()[code_.find(path.address)];
+    if (function == nullptr || instruction.address != path.address) return std::nullopt;
+    const DecodedInstruction decoded = code_.decode(instruction);
+    Registers live = path.live;
+    Step step;
+    if (!is_cleared_register(decoded)) {
+        step.used = read_registers(decoded) & live;
+        if (step.used & ~kGeneral) return std::nullopt;
+        live &= ~step.used;
+    }
+    live &= ~overwritten_registers(decoded);
+    const auto category = decoded.instruction.meta.category;
+    const auto target = direct_target(decoded, path.address);
+    const bool stays = target && covers(*function, *target);
+    const bool is_jump = category == ZYDIS_CATEGORY_UNCOND_BR;
+    if (category == ZYDIS_CATEGORY_RET) return go_back(*function, std::move(step), live);
+    if (category == ZYDIS_CATEGORY_CALL || (is_jump && !stays))
+        return leave(target, *function, std::move(step), live);
+    if (category == ZYDIS_CATEGORY_COND_BR && !stays) return std::nullopt;
+    if (category == ZYDIS_CATEGORY_SYSCALL || category == ZYDIS_CATEGORY_INTERRUPT ||
+        category == ZYDIS_CATEGORY_SYSTEM) {
+        step.used |= live & kGeneral;
+        live &= ~kGeneral;
+    }
+    if (target) step.next.push_back({*target, live});
+    if (!is_jump) step.next.push_back({instruction.end(), live});
+    return step;
+}
+
+std::optional<Registers> CallProof::used_registers(size_t site) const {
+    constexpr size_t kMaxSteps = 4000;
+    Registers used = 0;
+    std::vector<Path> work{{code_.instructions()[site].end(), kAll}};
     std::map<uint64_t, Registers> seen;
     for (size_t steps = 0; !work.empty(); ++steps) {
-        if (steps == kMaxSteps) return false;
-        const State state = work.back();
+        if (steps == kMaxSteps) return std::nullopt;
+        const Path path = work.back();
         work.pop_back();
-        Registers& known = seen[state.address];
-        if ((known | state.live) == known) continue;
-        known |= state.live;
-        if (!covers(*function, state.address)) return false;
-        const Instruction& instruction = instructions[code_.find(state.address)];
-        if (instruction.address != state.address) return false;
-        Registers live = known;
-        std::optional<uint64_t> target;
-        const DecodedInstruction decoded = code_.decode(instruction);
-        const Step step = follow(decoded, *function, live, instruction.end(), target);
-        if (step == Step::kFails) return false;
-        if (step == Step::kEnds) continue;
-        if (target) work.push_back({*target, live});
-        if (decoded.instruction.meta.category != ZYDIS_CATEGORY_UNCOND_BR)
-            work.push_back({instruction.end(), live});
+        Registers& known = seen[path.address];
+        if ((known | path.live) == known) continue;
+        known |= path.live;
+        const auto step = follow({path.address, known});
+        if (!step) return std::nullopt;
+        used |= step->used;
+        work.insert(work.end(), step->next.begin(), step->next.end());
     }
-    return true;
+    return used;
 }
 
 std::optional<uint32_t> CallProof::number(size_t site) const {

@@ -1,5 +1,6 @@
 // Which system calls may be made as C function calls (ProcessPage::call_entries): those after
-// which no register is used that the instruction would have kept and a C function does not.
+// which no register is used that the instruction would have kept and a C function does not, or
+// only such that can be saved around the call.
 #pragma once
 
 #include <cstdint>
@@ -22,15 +23,26 @@ class ObjectRanges {
     std::map<uint64_t, uint64_t> ends_;
 };
 
+// The arguments' registers of system calls, a bit for each, in their order.
+using Registers = uint32_t;
+constexpr Registers kRdi = 1, kRsi = 2, kRdx = 4, kR10 = 8, kR8 = 16, kR9 = 32;
+
+// A function outside of the object file that code calls after a system call, and the registers in
+// which it has arguments.
+struct KnownCallee {
+    uint64_t address;
+    Registers arguments;
+};
+
 class CallProof {
   public:
-    CallProof(const CodeMap& code, const ObjectRanges& objects, uint64_t abort_function);
+    CallProof(const CodeMap& code, const ObjectRanges& objects, std::vector<KnownCallee> callees);
 
-    // True if the registers of the arguments are dead after the `syscall` instruction with this
-    // index: on every path they are overwritten before they are read, or the function returns to
-    // callers that must expect them to be lost. The compiler lets callers in the same object file
-    // know better (-fipa-ra): a function that has such is not proved.
-    bool registers_are_dead(size_t site) const;
+    // Which of the arguments' registers are read after the `syscall` instruction with this index
+    // before they are overwritten: on no path may the others or a vector register be. Callers must
+    // expect them to be lost, but for those in the same object file, which the compiler lets know
+    // better (-fipa-ra): paths lead on there. Nothing: no proof.
+    std::optional<Registers> used_registers(size_t site) const;
 
     // The call's number, if the instructions before it set it in a straight line.
     std::optional<uint32_t> number(size_t site) const;
@@ -39,18 +51,28 @@ class CallProof {
     bool may_have_fourth_argument(size_t site) const;
 
   private:
-    using Registers = uint32_t;  // A bit for each of the arguments' registers.
-    enum class Step { kContinues, kEnds, kFails };
-    Step follow(const DecodedInstruction& decoded, const Symbol& function, Registers& live,
-                uint64_t next, std::optional<uint64_t>& target) const;
-    bool has_callers_in_object(const Symbol& function) const;
+    // Where a path has come to.
+    struct Path {
+        uint64_t address;
+        Registers live;  // Not overwritten, not used.
+    };
+    // What one instruction does to a path.
+    struct Step {
+        Registers used = 0;
+        std::vector<Path> next;
+    };
+    std::optional<Step> follow(const Path& path) const;
+    std::optional<Step> leave(std::optional<uint64_t> callee, const Symbol& function,
+                              Step step, Registers live) const;
+    std::optional<Step> go_back(const Symbol& function, Step step, Registers live,
+                                unsigned depth = 0) const;
 
     struct Branch {
         uint64_t from, to;
     };
     const CodeMap& code_;
     const ObjectRanges& objects_;
-    uint64_t abort_function_;
+    std::vector<KnownCallee> callees_;
     std::vector<Branch> branches_;  // Sorted by target.
 };
 

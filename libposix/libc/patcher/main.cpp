@@ -137,10 +137,18 @@ void patch_calls(ElfImage& image, const CodeMap& code, const ObjectRanges& objec
                              "unrelocated_system_call"})
         kept.push_back(find_symbol(symbols, name));
     const SyscallAreas areas{find_area(symbols, "coracle_called_stubs"),
+                             find_area(symbols, "coracle_saving_stubs"),
+                             find_area(symbols, "coracle_saving_more_stubs"),
                              find_area(symbols, "coracle_jumped_stubs"),
                              find_area(symbols, "coracle_call_slots"),
                              find_symbol(symbols, "coracle_syscall_entry").value};
-    const CallProof proof(code, objects, find_symbol(symbols, "__stack_chk_fail").value);
+    const CallProof proof(
+        code, objects,
+        {{find_symbol(symbols, "__stack_chk_fail").value, 0},
+         {find_symbol(symbols, "abort").value, 0},
+         {find_symbol(symbols, "__libc_fatal").value, kRdi},
+         {find_symbol(symbols, "__assert_fail").value, kRdi | kRsi | kRdx},
+         {find_symbol(symbols, "__pthread_disable_asynccancel").value, kRdi}});
     const SyscallReport report = patch_syscalls(image, code, proof, areas, kept, pinned);
     for (const std::string& site : report.unknown)
         std::cerr << "libc-patcher: the system call in " << site << " has an unknown shape\n";

@@ -7,14 +7,19 @@
 // replaced bytes ("enter" stands for a jump through the slot or the entry):
 //   mov $nr,%eax; syscall    call *slot                  at most three arguments
 //   mov $nr,%eax; syscall    call stub                   stub: mov $nr,%eax; enter
+//   mov $nr,%eax; syscall; ret    jmp *slot
 //   A; B; syscall            call stub                   stub: A; B; enter
 //   syscall; A; B            call stub                   stub: call enter; A; B; ret
 //   A; B; syscall            jmp stub                    stub: A; B; call enter; jmp back
 // The last is for code that copies the stack pointer, and for functions that have data below it
 // (the red zone, which the stub steps over).
 //
-// Called stubs have no frame of their own, so that one rule tells unwinders how to leave them:
-// cancellation unwinds through calls that a signal interrupts. Stubs of the last shape have none.
+// Where up to three registers are used after a C call, called stubs save them: push; call enter;
+// pop.
+//
+// Called stubs have no frame of their own but such registers, in areas of their own, so that one
+// rule for each area tells unwinders how to leave them: cancellation unwinds through calls that a
+// signal interrupts. Stubs of the last shape have none.
 #pragma once
 
 #include <set>
@@ -32,6 +37,8 @@ struct Area {
 
 struct SyscallAreas {
     Area called_stubs;
+    Area saving_stubs;       // Of one register.
+    Area saving_more_stubs;  // Of up to three.
     Area jumped_stubs;
     Area slots;      // 8 bytes each
     uint64_t entry;  // Where the address of syscall_entry is.

@@ -57,6 +57,37 @@ function uses_argument_on_one_path
     ret
 end uses_argument_on_one_path
 
+function uses_two_arguments
+    mov $3, %eax
+    syscall
+    lea (%rdi,%r9), %rax
+    ret
+end uses_two_arguments
+
+function only_calls                 // with C's convention for its arguments
+    mov $40, %eax
+    syscall
+    ret
+end only_calls
+
+function keeps_for_callee           // as glibc's cancellation points do
+    mov %eax, %r8d
+    mov $1, %eax
+    syscall
+    mov %r8d, %edi
+    push %rax
+    call takes_one
+    pop %rax
+    ret
+end keeps_for_callee
+
+function keeps_vector
+    mov $1, %eax
+    syscall
+    movups %xmm1, (%rax)
+    ret
+end keeps_vector
+
 function calls_after                // the callee may take what is in rdi
     mov $3, %eax
     syscall
@@ -73,6 +104,7 @@ function caller
     push %rbx
     call called_from_its_object
     pop %rbx
+    mov %rdi, %rax
     ret
 end caller
 
@@ -111,6 +143,12 @@ function stays
     mov $15, %eax
     syscall
 end stays
+
+    .globl takes_one
+    .type takes_one, @function
+takes_one:
+    ret
+    .size takes_one, . - takes_one
 
     .globl __stack_chk_fail
     .type __stack_chk_fail, @function

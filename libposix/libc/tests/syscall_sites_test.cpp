@@ -19,7 +19,8 @@ class SyscallSites : public ::testing::Test {
           symbols_(image_.read_symbols(".symtab")),
           code_(original_, symbols_),
           objects_(TEST_IMAGE ".map"),
-          proof_(code_, objects_, find("__stack_chk_fail").value) {}
+          proof_(code_, objects_,
+                 {{find("__stack_chk_fail").value, 0}, {find("takes_one").value, kRdi}}) {}
 
     const Symbol& find(const std::string& name) const {
         for (const Symbol& symbol : symbols_)
@@ -32,8 +33,10 @@ class SyscallSites : public ::testing::Test {
     }
 
     SyscallReport patch() {
-        const SyscallAreas areas{area("coracle_called_stubs"), area("coracle_jumped_stubs"),
-                                 area("coracle_call_slots"), find("coracle_syscall_entry").value};
+        const SyscallAreas areas{area("coracle_called_stubs"), area("coracle_saving_stubs"),
+                                 area("coracle_saving_more_stubs"),
+                                 area("coracle_jumped_stubs"), area("coracle_call_slots"),
+                                 find("coracle_syscall_entry").value};
         return patch_syscalls(image_, code_, proof_, areas, {find("stays"), find("host_syscall")},
                               {});
     }
@@ -44,8 +47,8 @@ class SyscallSites : public ::testing::Test {
             if (original_.read<uint16_t>(code_.instructions()[i].address) == 0x050f) return i;
     }
 
-    bool is_c_call(const std::string& function) const {
-        return proof_.registers_are_dead(site(function));
+    std::optional<Registers> used(const std::string& function) const {
+        return proof_.used_registers(site(function));
     }
 
     // The first instruction in the patched function that leads out of it.
@@ -71,14 +74,21 @@ class SyscallSites : public ::testing::Test {
 constexpr uint8_t kCall = 0xe8, kCallThroughPointer = 0xff, kJump = 0xe9;
 
 TEST_F(SyscallSites, ProvesThatArgumentsAreDead) {
-    EXPECT_TRUE(is_c_call("plain"));
-    EXPECT_TRUE(is_c_call("fourth"));
-    EXPECT_TRUE(is_c_call("zero"));
-    EXPECT_FALSE(is_c_call("uses_argument"));
-    EXPECT_FALSE(is_c_call("uses_argument_on_one_path"));
-    EXPECT_FALSE(is_c_call("calls_after"));
-    EXPECT_FALSE(is_c_call("called_from_its_object"));
-    EXPECT_FALSE(is_c_call("moves_stack_operand"));
+    EXPECT_EQ(used("plain"), 0U);
+    EXPECT_EQ(used("fourth"), 0U);
+    EXPECT_EQ(used("zero"), 0U);
+    EXPECT_EQ(used("only_calls"), 0U);
+    EXPECT_EQ(used("uses_argument"), kRdi);
+    EXPECT_EQ(used("uses_argument_on_one_path"), kRsi);
+    EXPECT_EQ(used("keeps_for_callee"), kR8);
+    EXPECT_EQ(used("uses_two_arguments"), kRdi | kR9);
+    EXPECT_EQ(used("moves_stack_operand"), kR8);
+    EXPECT_EQ(used("called_from_its_object"), kRdi);
+}
+
+TEST_F(SyscallSites, RefusesWhatItCannotProve) {
+    EXPECT_EQ(used("calls_after"), std::nullopt);
+    EXPECT_EQ(used("keeps_vector"), std::nullopt);
 }
 
 TEST_F(SyscallSites, FindsNumbers) {
@@ -98,6 +108,9 @@ TEST_F(SyscallSites, ChoosesShapes) {
     patch();
     EXPECT_EQ(first_exit("plain"), kCallThroughPointer);
     EXPECT_EQ(first_exit("fourth"), kCall);
+    EXPECT_EQ(first_exit("only_calls"), kCallThroughPointer);
+    EXPECT_EQ(image_.read<uint16_t>(find("only_calls").value), 0x25ff);  // jmp *slot
+    EXPECT_EQ(first_exit("keeps_for_callee"), kCall);
     EXPECT_EQ(first_exit("zero"), kCall);
     EXPECT_EQ(first_exit("uses_argument"), kCall);
     EXPECT_EQ(first_exit("spawns"), kCall);
@@ -109,11 +122,11 @@ TEST_F(SyscallSites, ChoosesShapes) {
 
 TEST_F(SyscallSites, CountsAndRefuses) {
     const SyscallReport report = patch();
-    EXPECT_EQ(report.c_calls, 3U);
+    EXPECT_EQ(report.c_calls, 10U);
     EXPECT_EQ(report.kept, 2U);
     ASSERT_EQ(report.unknown.size(), 1U);
     EXPECT_TRUE(report.unknown[0].starts_with("jumped_into"));
-    EXPECT_EQ(report.slot_numbers, (std::vector<uint16_t>{1, 9, 0}));
+    EXPECT_EQ(report.slot_numbers, (std::vector<uint16_t>{1, 9, 0, 3, 40, 5, 202}));
     const Symbol& stays = find("stays");
     EXPECT_EQ(image_.read<uint16_t>(stays.value + 5), 0x050f);
     EXPECT_EQ(image_.read<uint16_t>(find("jumped_into").value + 5), 0x050f);
