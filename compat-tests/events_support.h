@@ -6,6 +6,8 @@
 #include <sys/time.h>
 #include <time.h>
 
+#include <utility>
+
 #include "files_support.h"
 
 inline int64_t now_ns(clockid_t clock = CLOCK_MONOTONIC) {
@@ -43,7 +45,8 @@ inline std::string info_of(int fd) {
     return text;
 }
 
-// Runs `action` in a signal handler after some time.
+// Runs `action` in a signal handler after some time, and interrupts again and again after that:
+// the machine may stand still until the first signal is over, and a wait begin only then.
 class AfterDelay {
   public:
     explicit AfterDelay(int64_t delay_ns, void (*action)(), int flags = 0) {
@@ -51,12 +54,11 @@ class AfterDelay {
         struct sigaction handler = {};
         handler.sa_handler = [](int) {
             int saved = errno;
-            if (action_) action_();
+            if (auto* action = std::exchange(action_, nullptr)) action();
             errno = saved;
         };
         handler.sa_flags = flags;
         sigaction(SIGALRM, &handler, &old_);
-        // And again much later, where the machine stood still until the first was over.
         constexpr long kAgainUs = 200'000;
         itimerval timer = {{0, kAgainUs}, {0, delay_ns / 1000}};
         setitimer(ITIMER_REAL, &timer, nullptr);

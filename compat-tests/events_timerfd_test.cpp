@@ -12,6 +12,8 @@
 
 namespace {
 
+constexpr int64_t kLong = 1000'000 * kMs;
+
 int64_t to_ns(const timespec& time) {
     return time.tv_sec * 1000000000L + time.tv_nsec;
 }
@@ -45,7 +47,7 @@ class TimerFd : public testing::TestWithParam<int> {
 TEST_P(TimerFd, ExpiresOnce) {
     int64_t begin = now_ns();
     ASSERT_OK(start(fd_, 20 * kMs));
-    EXPECT_EQ(poll_now(fd_), 0);
+    EXPECT_TRUE(poll_now(fd_) == 0 || now_ns() - begin >= 20 * kMs);
     EXPECT_EQ(ticks(fd_), 1u);
     int64_t taken = now_ns() - begin;
     EXPECT_GE(taken, 20 * kMs);
@@ -61,16 +63,17 @@ TEST_P(TimerFd, ExpiresOnce) {
 TEST_P(TimerFd, CountsIntervalsWithoutDrift) {
     int64_t begin = now_ns();
     ASSERT_OK(start(fd_, 10 * kMs, 10 * kMs));
+    int64_t begun = now_ns();
     uint64_t sum = 0;
     for (int i = 0; i < 3; i++) {
         usleep(7000);
         sum += ticks(fd_);
     }
     usleep(35000);
+    int64_t end = now_ns();
     sum += ticks(fd_);
-    uint64_t passed = static_cast<uint64_t>((now_ns() - begin) / (10 * kMs));
-    EXPECT_LE(sum, passed);
-    EXPECT_GE(sum + 1, passed);
+    EXPECT_GE(sum, static_cast<uint64_t>((end - begun) / (10 * kMs)));
+    EXPECT_LE(sum, static_cast<uint64_t>((now_ns() - begin) / (10 * kMs)));
     itimerspec left;
     ASSERT_OK(timerfd_gettime(fd_, &left));
     EXPECT_LE(to_ns(left.it_value), 10 * kMs);
@@ -89,11 +92,12 @@ TEST_P(TimerFd, AbsoluteTimes) {
 }
 
 TEST_P(TimerFd, TellsTheOldSettingAndStops) {
-    ASSERT_OK(start(fd_, 5000 * kMs, 3 * kMs));
+    int64_t begin = now_ns();
+    ASSERT_OK(start(fd_, kLong, 3 * kMs));
     itimerspec off = {}, old = {};
     ASSERT_OK(timerfd_settime(fd_, 0, &off, &old));
-    EXPECT_LE(to_ns(old.it_value), 5000 * kMs);
-    EXPECT_GT(to_ns(old.it_value), 4000 * kMs);
+    EXPECT_LE(to_ns(old.it_value), kLong);
+    EXPECT_GE(to_ns(old.it_value), kLong - (now_ns() - begin));
     EXPECT_EQ(to_ns(old.it_interval), 3 * kMs);
     ASSERT_OK(timerfd_gettime(fd_, &old));
     EXPECT_EQ(to_ns(old.it_value), 0);
@@ -105,14 +109,14 @@ TEST_P(TimerFd, SettingForgetsExpirations) {
     while (!poll_now(fd_)) {
     }
     EXPECT_EQ(poll_now(fd_), POLLIN);
-    ASSERT_OK(start(fd_, 5000 * kMs));
+    ASSERT_OK(start(fd_, kLong));
     EXPECT_EQ(poll_now(fd_), 0);
 }
 
 TEST_P(TimerFd, WakesPollers) {
     ASSERT_OK(start(fd_, 10 * kMs));
     pollfd one = {fd_, POLLIN, 0};
-    EXPECT_EQ(poll(&one, 1, 5000), 1);
+    EXPECT_EQ(poll(&one, 1, 60'000), 1);
     EXPECT_EQ(one.revents, POLLIN);
 }
 
@@ -201,7 +205,7 @@ class TimerFdSteps : public testing::Test {
 TEST_F(TimerFdSteps, CancelOnSet) {
     int fd = timerfd_create(CLOCK_REALTIME, TFD_NONBLOCK);
     constexpr int kFlags = TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET;
-    ASSERT_OK(start(fd, now_ns(CLOCK_REALTIME) + 5000 * kMs, 0, kFlags));
+    ASSERT_OK(start(fd, now_ns(CLOCK_REALTIME) + kLong, 0, kFlags));
     EXPECT_EQ(poll_now(fd), 0);
     step(kMs);
     EXPECT_EQ(poll_now(fd), POLLIN);
@@ -209,8 +213,8 @@ TEST_F(TimerFdSteps, CancelOnSet) {
     EXPECT_ERRNO(read(fd, &count, 8), ECANCELED);
     EXPECT_ERRNO(read(fd, &count, 8), EAGAIN);
     step(kMs);
-    EXPECT_ERRNO(start(fd, now_ns(CLOCK_REALTIME) + 5000 * kMs, 0, kFlags), ECANCELED);
-    EXPECT_OK(start(fd, now_ns(CLOCK_REALTIME) + 5000 * kMs, 0, TFD_TIMER_ABSTIME));
+    EXPECT_ERRNO(start(fd, now_ns(CLOCK_REALTIME) + kLong, 0, kFlags), ECANCELED);
+    EXPECT_OK(start(fd, now_ns(CLOCK_REALTIME) + kLong, 0, TFD_TIMER_ABSTIME));
     step(kMs);
     EXPECT_EQ(poll_now(fd), 0);
     close(fd);

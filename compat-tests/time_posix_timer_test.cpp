@@ -9,6 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "when_calm.h"
+
 namespace {
 
 constexpr long kMs = 1'000'000, kSecond = 1'000'000'000;
@@ -126,14 +128,20 @@ TEST_F(PosixTimer, EveryClockThatHasTimers) {
 TEST_F(PosixTimer, CpuTimeClocksRunByWork) {
     for (int clock : {CLOCK_PROCESS_CPUTIME_ID, CLOCK_THREAD_CPUTIME_ID}) {
         const int id = make(clock);
-        const long start = now_ns(clock);
         const itimerspec value = setting(30 * kMs);
-        ASSERT_EQ(0, sys_settime(id, 0, &value));
         siginfo_t info;
-        EXPECT_EQ(0, wait(&info, 60 * kMs)) << "asleep, it stands still";
-        itimerspec rest;
-        ASSERT_EQ(0, sys_gettime(id, &rest));
-        EXPECT_GT(ns(rest.it_value), 0);
+        EXPECT_TRUE(when_calm([&] {
+            EXPECT_EQ(0, sys_settime(id, 0, &value));
+            const bool stood_still = wait(&info, 60 * kMs) == 0;
+            itimerspec rest;
+            EXPECT_EQ(0, sys_gettime(id, &rest));
+            return stood_still && ns(rest.it_value) > 0;
+        })) << "asleep";
+        const itimerspec off = {};
+        ASSERT_EQ(0, sys_settime(id, 0, &off));
+        wait(&info, 0);
+        const long start = now_ns(clock);
+        ASSERT_EQ(0, sys_settime(id, 0, &value));
         sigset_t pending;
         do {
             sigpending(&pending);
@@ -156,8 +164,9 @@ TEST_F(PosixTimer, CountsWhatNobodySaw) {
     EXPECT_GE(info.si_overrun, 8);
     EXPECT_LE(info.si_overrun, passed);
     EXPECT_EQ(info.si_overrun, sys_getoverrun(id));
+    const long first = 1 + info.si_overrun;
     ASSERT_EQ(SIGRTMIN + 3, wait(&info)) << "goes on";
-    EXPECT_LE(info.si_overrun, 5);
+    EXPECT_LE(first + 1 + info.si_overrun, (now_ns(CLOCK_MONOTONIC) - start) / (5 * kMs));
     value = setting(0);
     itimerspec old;
     ASSERT_EQ(0, sys_settime(id, 0, &value, &old));
@@ -172,12 +181,13 @@ TEST_F(PosixTimer, CountsWhatNobodySaw) {
 TEST_F(PosixTimer, GettimeTellsTheRest) {
     const int id = make();
     const itimerspec value = setting(100 * kSecond, 7 * kSecond);
+    const long start = now_ns(CLOCK_MONOTONIC);
     ASSERT_EQ(0, sys_settime(id, 0, &value));
     itimerspec rest;
     ASSERT_EQ(0, sys_gettime(id, &rest));
     EXPECT_EQ(7 * kSecond, ns(rest.it_interval));
     EXPECT_LE(ns(rest.it_value), 100 * kSecond);
-    EXPECT_GT(ns(rest.it_value), 95 * kSecond);
+    EXPECT_GE(ns(rest.it_value), 100 * kSecond - (now_ns(CLOCK_MONOTONIC) - start));
     itimerspec old;
     const itimerspec off = {};
     ASSERT_EQ(0, sys_settime(id, 0, &off, &old));
@@ -190,10 +200,11 @@ TEST_F(PosixTimer, GettimeTellsTheRest) {
 TEST_F(PosixTimer, SilentOnesAreLookedAt) {
     const int id = make(CLOCK_MONOTONIC, SIGEV_NONE, 0);
     itimerspec value = setting(20 * kMs);
+    const long start = now_ns(CLOCK_MONOTONIC);
     ASSERT_EQ(0, sys_settime(id, 0, &value));
     itimerspec rest;
     ASSERT_EQ(0, sys_gettime(id, &rest));
-    EXPECT_GT(ns(rest.it_value), 0);
+    EXPECT_GE(ns(rest.it_value), 20 * kMs - (now_ns(CLOCK_MONOTONIC) - start));
     const timespec pause = {0, 25 * kMs};
     nanosleep(&pause, nullptr);
     ASSERT_EQ(0, sys_gettime(id, &rest));
@@ -258,8 +269,8 @@ TEST_F(PosixTimer, InterruptsASleepAgainAndAgain) {
     handled_count = 0;
     const int id = make();
     const itimerspec value = setting(3 * kMs, 3 * kMs);
-    ASSERT_EQ(0, sys_settime(id, 0, &value));
     const long start = now_ns(CLOCK_MONOTONIC);
+    ASSERT_EQ(0, sys_settime(id, 0, &value));
     while (handled_count < 5) {
         const timespec long_time = {5, 0};
         if (handled_count >= 5) break;
@@ -354,21 +365,22 @@ TEST_F(PosixTimer, ManyFireInOrder) {
     }
 }
 
-// Asks for less than a busy host may give: the least of many says what the clock can do.
 TEST_F(PosixTimer, IsExactToAHundredMicroseconds) {
     const int id = make();
     long least = LONG_MAX;
-    for (int i = 0; i < 50; i++) {
-        const long moment = now_ns(CLOCK_MONOTONIC) + kMs;
-        const itimerspec value = setting(moment);
-        ASSERT_EQ(0, sys_settime(id, TIMER_ABSTIME, &value));
-        siginfo_t info;
-        ASSERT_EQ(SIGUSR1, wait(&info));
-        const long late = now_ns(CLOCK_MONOTONIC) - moment;
-        ASSERT_GE(late, 0);
-        least = std::min(least, late);
-    }
-    EXPECT_LT(least, 100'000);
+    EXPECT_TRUE(when_calm([&] {
+        for (int i = 0; i < 50; i++) {
+            const long moment = now_ns(CLOCK_MONOTONIC) + kMs;
+            const itimerspec value = setting(moment);
+            EXPECT_EQ(0, sys_settime(id, TIMER_ABSTIME, &value));
+            siginfo_t info;
+            EXPECT_EQ(SIGUSR1, wait(&info));
+            const long late = now_ns(CLOCK_MONOTONIC) - moment;
+            EXPECT_GE(late, 0);
+            least = std::min(least, late);
+        }
+        return least < 100'000;
+    })) << least;
 }
 
 }  // namespace

@@ -11,6 +11,8 @@
 
 #include <string>
 
+#include "when_calm.h"
+
 namespace {
 
 class Vdso {
@@ -117,11 +119,13 @@ TEST(Vdso, ClockGettimeAgreesWithTheCall) {
 TEST(Vdso, CoarseClocksLagByATickAtMost) {
     Vdso vdso;
     auto* clock_gettime = vdso.find<int (*)(clockid_t, timespec*)>("__vdso_clock_gettime");
-    timespec coarse, fine;
-    ASSERT_EQ(0, clock_gettime(CLOCK_MONOTONIC_COARSE, &coarse));
-    ASSERT_EQ(0, clock_gettime(CLOCK_MONOTONIC, &fine));
-    EXPECT_LE(ns(coarse), ns(fine));
-    EXPECT_LT(ns(fine) - ns(coarse), 1'000'000'000);
+    EXPECT_TRUE(when_calm([&] {
+        timespec coarse, fine;
+        EXPECT_EQ(0, clock_gettime(CLOCK_MONOTONIC_COARSE, &coarse));
+        EXPECT_EQ(0, clock_gettime(CLOCK_MONOTONIC, &fine));
+        EXPECT_LE(ns(coarse), ns(fine));
+        return ns(fine) - ns(coarse) < 100'000'000;
+    }));
 }
 
 TEST(Vdso, NeverGoesBack) {
@@ -171,8 +175,9 @@ TEST(Vdso, TimeOfDay) {
     time_t stored = 0;
     const time_t seconds = time(&stored);
     EXPECT_EQ(seconds, stored);
-    EXPECT_LE(seconds - after.tv_sec, 1);
-    EXPECT_LE(after.tv_sec - 1, time(nullptr));
+    EXPECT_GE(seconds, after.tv_sec - 1) << "it goes by the coarse clock";
+    syscall(SYS_clock_gettime, CLOCK_REALTIME, &after);
+    EXPECT_LE(seconds, after.tv_sec);
 }
 
 TEST(Vdso, GetcpuIsTheCpuThatRuns) {
