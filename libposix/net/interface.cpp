@@ -134,7 +134,7 @@ Result<void> Interface::join_group(const IpAddress& group) {
     if (group_count_ == kMaxGroups) return Error(ENOBUFS);
     groups_[group_count_++] = {group, 1};
     if (has_link_addresses()) {
-        group_joined(group);
+        receive_filter_changed();
         report_group(*this, group, GroupChange::kJoin);
     }
     return {};
@@ -145,7 +145,10 @@ Result<void> Interface::leave_group(const IpAddress& group) {
         if (!(joined.address == group)) continue;
         if (--joined.users > 0) return {};
         joined = groups_[--group_count_];
-        if (has_link_addresses()) report_group(*this, group, GroupChange::kLeave);
+        if (has_link_addresses()) {
+            receive_filter_changed();
+            report_group(*this, group, GroupChange::kLeave);
+        }
         return {};
     }
     return Error(EADDRNOTAVAIL);

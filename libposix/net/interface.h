@@ -13,14 +13,9 @@
 #include "kernel-min/lib/result.h"
 #include "libposix/net/address.h"
 #include "libposix/net/buffer.h"
+#include "libposix/net/receive_filter.h"
 
 namespace coracle::net {
-
-struct MacAddress {
-    uint8_t bytes[6] = {};
-    bool operator==(const MacAddress&) const = default;
-    bool is_group() const { return bytes[0] & 1; }
-};
 
 // An address of an interface, with what RFC 4862 keeps of it.
 struct InterfaceAddress {
@@ -41,6 +36,11 @@ struct InterfaceStatistics {
     uint64_t rx_packets, tx_packets, rx_bytes, tx_bytes;
     uint64_t rx_errors, tx_errors, rx_dropped, tx_dropped, multicast;
     uint64_t rx_interrupts, rx_polls, tx_kicks;  // ours
+};
+
+// Of one pair of queues of a device that has several.
+struct QueueStatistics {
+    uint64_t rx_packets, tx_packets, rx_interrupts;
 };
 
 class Interface {
@@ -70,6 +70,7 @@ class Interface {
     uint8_t hop_limit_v6 = 64;
     MacAddress mac;
     Offloads offloads;
+    ReceiveFilter receive_filter;
     InterfaceStatistics statistics = {};
 
     // Sends a packet that starts at its IP header to `next_hop`, a neighbour or a group: finds the
@@ -80,12 +81,15 @@ class Interface {
     virtual void transmit(BufferPtr frame) = 0;
     // Takes what has come, if the device is polled.
     virtual void poll() {}
+    // The pairs of queues, if there are several; 0 if not.
+    virtual size_t queue_count() const { return 0; }
+    virtual QueueStatistics queue_statistics(size_t) const { return {}; }
     // What SIOCSIFMTU may choose at most.
     virtual uint32_t largest_mtu() const { return INT32_MAX; }
     // EINVAL: the device cannot.
     Result<void> set_mtu(int value);
-    // The device is to receive this group's frames; both families.
-    virtual void group_joined(const IpAddress&) {}
+    // What the device is to receive has changed: groups() or receive_filter.
+    virtual void receive_filter_changed() {}
 
     std::span<const InterfaceAddress> addresses() const { return {addresses_, address_count_}; }
     // ENOBUFS if there are too many; EEXIST.

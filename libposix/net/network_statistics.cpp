@@ -42,6 +42,19 @@ void report_interface(const Interface& interface) {
     line.put("dropped out", s.tx_dropped);
 }
 
+void report_queues(const Interface& interface) {
+    for (size_t i = 0; i < interface.queue_count(); i++) {
+        TextBuffer title;
+        title.add(interface.name());
+        title.print(" queue %lu:", i);
+        Line line(title.text());
+        const QueueStatistics queue = interface.queue_statistics(i);
+        line.put("received", queue.rx_packets);
+        line.put("sent", queue.tx_packets);
+        line.put("interrupts", queue.rx_interrupts);
+    }
+}
+
 void report_ip(const char* title, const IpCounters& c) {
     Line line(title);
     line.put("received", c.in_receives);
@@ -71,7 +84,10 @@ void report_udp(const char* title, const UdpCounters& c) {
 }  // namespace
 
 void report_network_statistics() {
-    for (const Interface* interface : interfaces()) report_interface(*interface);
+    for (const Interface* interface : interfaces()) {
+        report_interface(*interface);
+        report_queues(*interface);
+    }
     report_ip("ipv4:", counters.ip4);
     report_ip("ipv6:", counters.ip6);
     report_udp("udp:", counters.udp4);

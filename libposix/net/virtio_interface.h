@@ -1,14 +1,16 @@
-// eth0: an Ethernet interface on a virtio network device.
+// eth0: an Ethernet interface on a virtio network device, with a pair of queues for each CPU if the
+// device has so many.
 //
-// Interrupts are asked for only while the CPU has nothing else to do or frames are rare: one that
-// follows another within kBusyNs starts polling, from the idle loop and by a timer while programs
-// run, until a poll finds nothing. The transmit queue asks for none but when it is full.
+// A pair's interrupts come to its CPU where the transport can aim them (PCI), else to the first
+// CPU. A CPU that idles polls every pair that is to be polled.
 #pragma once
 
-#include "kernel-min/devices/virtio/net.h"
-#include "kernel-min/sched/timer_queue.h"
-#include "libposix/net/gro.h"
+#include <memory>
+
+#include "kernel-min/core/layout.h"
 #include "libposix/net/link/ethernet.h"
+#include "libposix/net/transmit_steering.h"
+#include "libposix/net/virtio_queue_pair.h"
 
 namespace coracle::net {
 
@@ -21,40 +23,40 @@ class VirtioInterface final : public EthernetInterface {
     void transmit(BufferPtr frame) override;
     uint32_t largest_mtu() const override;
     void poll() override;
+    size_t queue_count() const override { return pair_count_ > 1 ? pair_count_ : 0; }
+    QueueStatistics queue_statistics(size_t queue) const override;
+    void receive_filter_changed() override;
 
-    // Tells the device of what was queued.
-    void flush();
+    // Tells the device of what was queued, and of what it is to receive.
+    void flush() {
+        for (auto& pair : pairs()) pair->flush();
+        if (filter_is_stale_) [[unlikely]]
+            update_receive_filter();
+    }
     // Before the CPU halts: true if there was something to do; else interrupts are asked for.
-    bool prepare_to_idle();
+    bool prepare_to_idle() {
+        bool any = false;
+        for (auto& pair : pairs()) any = pair->prepare_to_idle() || any;
+        return any;
+    }
     // Whether the device has not taken everything yet.
     bool has_unsent_frames();
 
   private:
-    static constexpr uint16_t kQueueSize = 256;
-    static constexpr size_t kMaxBacklog = 1000;  // Linux's txqueuelen
-    static constexpr size_t kMaxPieces = 20;     // descriptors of one packet
-    static constexpr uint64_t kBusyNs = 50'000, kPollIntervalNs = 100'000;
-
     static void on_interrupt(void* interface);
-    static void on_poll_timer(void* interface);
-    static void on_refill_timer(void* interface);
-    void fill_receive_queue();
-    bool receive_frames();
-    BufferPtr take_frame(BufferPtr first, uint32_t length);
-    void reclaim();
-    bool queue_frame(BufferPtr& frame);
-    void write_header(Buffer& frame);
-    void ask_for_interrupts();
+    std::span<const std::unique_ptr<VirtioQueuePair>> pairs() const {
+        return {pairs_, pair_count_};
+    }
+    Result<void> make_pairs();
+    void steer(BufferPtr& frame);
     void update_link();
+    void update_receive_filter();
 
     virtio::Net device_;
-    ReceiveOffload receive_offload_;
-    Timer poll_timer_, refill_timer_;
-    BufferQueue backlog_;
-    size_t backlog_count_ = 0;
-    bool is_polling_ = false;
-    bool has_queued_ = false;
-    uint64_t last_interrupt_ns_ = 0;
+    std::unique_ptr<VirtioQueuePair> pairs_[MAX_CPUS];
+    unsigned pair_count_ = 0;
+    std::unique_ptr<TransmitSteering> steering_;  // if there are several pairs
+    bool filter_is_stale_ = false;
 };
 
 }  // namespace coracle::net

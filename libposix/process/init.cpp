@@ -123,7 +123,6 @@ Result<BootConfig> read_configuration() {
     auto configured = read_configuration();
     if (!configured) give_up("no usable configuration: name a program with program=PATH");
     configuration = configured.release_value();
-    net::configure_network(configuration);
     set_realtime(configuration.clock_ns ? configuration.clock_ns : read_machine_wall_clock());
     if (configuration.trace) enable_tracing();
 
@@ -140,6 +139,7 @@ Result<BootConfig> read_configuration() {
     if (!enter_working_directory(*current_process())) give_up("the working directory is not there");
 
     start_secondary_cpus();
+    net::configure_network(configuration);
     open_entries(cpu_count > 1);
 
     auto stack = allocate_kernel_stack();

@@ -150,6 +150,7 @@ int run_command(const RunOptions& options) {
     settings.gdb_port = options.gdb_port;
     settings.accelerator = choose_accelerator(options, settings, cache.folder());
     settings.network = options.network;
+    settings.network.choose_queues(options.cpus);
     if (options.dry_run) {
         print_dry_run(settings, request);
         return 0;

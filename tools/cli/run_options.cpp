@@ -90,7 +90,8 @@ void add_run_options(CLI::App& app, RunArguments& arguments) {
              "ADDRESS is given, leads to the guest's");
     app.add_option("--net", arguments.network,
                    "user (default): the guest reaches out as this user does; tap=NAME: it is at a "
-                   "tap interface of the host; none");
+                   "tap interface of the host, with a pair of queues for each processor if it has "
+                   "several (ip tuntap add ... multi_queue); none");
     add_list("--ip", arguments.addresses,
              "ADDRESS/PREFIX of the guest (default: what the user network gives, or DHCP)");
     app.add_option("--gateway", arguments.gateway, "The guest's router");

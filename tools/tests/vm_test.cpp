@@ -131,6 +131,18 @@ TEST(Network, TapAsksForAnAddressUnlessGivenOne) {
     }
 }
 
+TEST(Network, TapWithSeveralQueues) {
+    NetworkSettings network;
+    network.parse_kind("tap=tap7");
+    network.queues = 4;
+    EXPECT_THAT(network.qemu_arguments(false),
+                ElementsAre("-netdev",
+                            "tap,id=n0,ifname=tap7,script=no,downscript=no,queues=4,vhost=off",
+                            "-device",
+                            "virtio-net-pci,netdev=n0,disable-legacy=on,romfile=,mq=on"));
+    EXPECT_THAT(network.qemu_arguments(true), Contains("virtio-net-device,netdev=n0,mq=on"));
+}
+
 TEST(Network, NoneHasNoCard) {
     NetworkSettings network;
     network.parse_kind("none");

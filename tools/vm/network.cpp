@@ -8,9 +8,11 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstring>
+#include <fstream>
 #include <random>
 
 #include "tools/support/error.h"
@@ -58,7 +60,15 @@ void check_port_is_free(const PublishedPort& port) {
         fmt::format("-p: port {} of {}: {}{}", port.host, port.address, strerror(errno), advice));
 }
 
-void check_tap(const std::string& name) {
+// What the kernel says of a tap (IFF_*); 0 if it says nothing.
+unsigned tap_flags(const std::string& name) {
+    std::ifstream file("/sys/class/net/" + name + "/tun_flags");
+    unsigned flags = 0;
+    file >> std::hex >> flags;
+    return file ? flags : 0;
+}
+
+void check_tap(const std::string& name, bool has_queues) {
     if (if_nametoindex(name.c_str()) == 0) {
         reject(
             fmt::format("--net tap={0}: there is no such interface; make it, as root: ip tuntap "
@@ -72,6 +82,7 @@ void check_tap(const std::string& name) {
     }
     ifreq request{};
     request.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR;
+    if (has_queues) request.ifr_flags |= IFF_MULTI_QUEUE;
     strncpy(request.ifr_name, name.c_str(), IFNAMSIZ - 1);
     if (ioctl(fd.get(), TUNSETIFF, &request) == 0) return;
     const char* advice = errno == EPERM    ? "; run it as root, or give the tap to this user"
@@ -124,6 +135,15 @@ void NetworkSettings::parse_kind(const std::string& text) {
     }
 }
 
+void NetworkSettings::choose_queues(unsigned cpus) {
+    if (kind != Kind::kTap || !(tap_flags(tap) & IFF_MULTI_QUEUE)) return;
+    if (!capture_file.empty()) {
+        reject(
+            fmt::format("--pcap: QEMU captures no packets at {}, a tap with several queues", tap));
+    }
+    queues = std::max(cpus, 2u);
+}
+
 std::vector<std::string> NetworkSettings::qemu_arguments(bool microvm) const {
     if (kind == Kind::kNone) return {};
     std::string backend;
@@ -132,6 +152,7 @@ std::vector<std::string> NetworkSettings::qemu_arguments(bool microvm) const {
         // QEMU would write its own header of offloads before each frame, which readers of the file
         // do not expect.
         if (!capture_file.empty()) backend += ",vnet_hdr=off";
+        if (queues > 1) backend += fmt::format(",queues={},vhost=off", queues);
     } else {
         backend = "user,id=n0";
         for (const PublishedPort& port : ports) {
@@ -142,6 +163,7 @@ std::vector<std::string> NetworkSettings::qemu_arguments(bool microvm) const {
     std::vector<std::string> arguments = {"-netdev", backend, "-device"};
     arguments.push_back(microvm ? "virtio-net-device,netdev=n0"
                                 : "virtio-net-pci,netdev=n0,disable-legacy=on,romfile=");
+    if (queues > 1) arguments.back() += ",mq=on";
     if (!mac.empty()) arguments.back() += ",mac=" + mac;
     if (!capture_file.empty()) {
         std::string escaped;
@@ -171,7 +193,7 @@ std::vector<std::pair<std::string, std::string>> NetworkSettings::boot_configura
 }
 
 void NetworkSettings::check_host() const {
-    if (kind == Kind::kTap) check_tap(tap);
+    if (kind == Kind::kTap) check_tap(tap, queues > 1);
     for (const PublishedPort& port : ports) check_port_is_free(port);
 }
 

@@ -22,7 +22,8 @@ struct PublishedPort {
 struct NetworkSettings {
     enum class Kind { kUser, kTap, kNone };
     Kind kind = Kind::kNone;
-    std::string tap;  // Interface, of kTap.
+    std::string tap;      // Interface, of kTap.
+    unsigned queues = 1;  // Pairs of queues of the card.
     std::string mac;
     std::string capture_file;  // pcap; empty: none.
     std::vector<PublishedPort> ports;
@@ -33,6 +34,11 @@ struct NetworkSettings {
 
     // "user", "tap=NAME" or "none".
     void parse_kind(const std::string& text);
+
+    // A tap with several queues (IFF_MULTI_QUEUE) gets one for each processor; QEMU has to use it
+    // as such, so at least two. Throws CommandError (125) where QEMU has no way to do what is
+    // asked.
+    void choose_queues(unsigned cpus);
 
     // Arguments of QEMU: the backend, the card and the capture. `microvm`: the card is on MMIO.
     std::vector<std::string> qemu_arguments(bool microvm) const;

@@ -24,6 +24,7 @@ class MmioTransport final : public Transport {
     void set_queue(uint16_t index, const Virtqueue& queue) override;
     void notify(uint16_t index) override;
     void connect_interrupt(InterruptHandler handler, void* context) override;
+    bool aim_interrupt(uint16_t, const Cpu&) override { return false; }  // one line for all
     void acknowledge_interrupt() override;
     uint8_t config_byte(uint32_t offset) override;
 

@@ -1,13 +1,16 @@
-// The virtio network device (virtio 1.2, section 5.1), one queue pair. What frames are is the
-// caller's matter: this hands out the queues, and knows features, header and interrupts.
+// The virtio network device (virtio 1.2, section 5.1). What frames are is the caller's matter: this
+// hands out the queues, and knows features, header and interrupts.
 //
-//   receive.add({{memory, size, true}}, token); if (receive.publish()) notify_receive();
+//   auto& receive = device.pair(0).receive;
+//   receive.add({{memory, size, true}}, token); if (receive.publish()) device.notify_receive(0);
 //   while (auto used = receive.take_used()) ...
 //
 // Locks: none; one owner.
 #pragma once
 
-#include "kernel-min/devices/virtio/transport.h"
+#include <memory>
+
+#include "kernel-min/devices/virtio/net_control.h"
 
 namespace coracle::virtio {
 
@@ -34,27 +37,44 @@ class Net {
             merged_buffers;
     };
 
-    // Sets the device up with queues of up to `queue_size`, both silent until asked. ENXIO if the
-    // device refuses; ENOMEM.
-    Result<void> start(Transport& transport, uint16_t queue_size, InterruptHandler handler,
-                       void* context);
+    struct QueuePair {
+        Virtqueue receive, transmit;
+        // Whose interrupts come to the CPU of the pair's number; else, to the first one.
+        bool is_aimed = false;
+    };
 
+    // Sets the device up with queues of up to `queue_size`, all silent until asked, and with as
+    // many pairs of them as it has and memory allows, up to `max_pairs` and at most one for each
+    // CPU. ENXIO if the device refuses; ENOMEM.
+    Result<void> start(Transport& transport, uint16_t queue_size, unsigned max_pairs,
+                       InterruptHandler handler, void* context);
+
+    // Resets the device: it touches no memory any more.
+    void stop() { transport_->set_status(0); }
+
+    unsigned pair_count() const { return pair_count_; }
+    QueuePair& pair(unsigned index) { return pairs_[index]; }
+    // Null: the device does not filter what it receives.
+    NetControl* receive_filter() { return filters_ ? &control_ : nullptr; }
     const Features& features() const { return features_; }
     const uint8_t* mac() const { return mac_; }
     uint16_t mtu() const { return mtu_; }  // 0: not told
     bool link_is_up();
     size_t header_size() const { return header_size_; }
 
-    void notify_receive() { transport_->notify(0); }
-    void notify_transmit() { transport_->notify(1); }
+    void notify_receive(unsigned pair) { transport_->notify(static_cast<uint16_t>(2 * pair)); }
+    void notify_transmit(unsigned pair) { transport_->notify(static_cast<uint16_t>(2 * pair + 1)); }
     void acknowledge_interrupt() { transport_->acknowledge_interrupt(); }
-
-    Virtqueue receive, transmit;
 
   private:
     uint16_t config_word(uint32_t offset);
+    Result<void> set_up_pair(unsigned index, uint16_t queue_size, bool event_index);
 
     Transport* transport_ = nullptr;
+    std::unique_ptr<QueuePair[]> pairs_;
+    unsigned pair_count_ = 0;
+    NetControl control_;
+    bool filters_ = false;
     Features features_ = {};
     size_t header_size_ = sizeof(NetHeader);
     bool has_status_ = false;

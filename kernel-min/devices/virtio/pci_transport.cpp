@@ -24,6 +24,11 @@ struct PciTransport::CommonConfig {
     uint32_t queue_device[2];
 };
 
+// PCI 3.0, 6.8.2.
+struct PciTransport::MsixEntry {
+    uint32_t address_low, address_high, data, control;
+};
+
 namespace {
 
 constexpr uint16_t kVirtioVendor = 0x1af4, kFirstModernId = 0x1040, kLastModernId = 0x107f;
@@ -36,12 +41,9 @@ constexpr uint8_t kTypeCommon = 1, kTypeNotify = 2, kTypeDevice = 4;
 
 // MSI-X (PCI 3.0, 6.8.2).
 constexpr uint8_t kMsixControl = 2, kMsixTable = 4;
-constexpr uint32_t kMsixEnable = 0x8000, kMsixFunctionMask = 0x4000;
+constexpr uint32_t kMsixEnable = 0x8000, kMsixFunctionMask = 0x4000, kMsixLastEntry = 0x7ff;
 constexpr uint32_t kMessageAddress = 0xfee00000;  // to the APIC with id 0
-
-struct MsixEntry {
-    uint32_t address_low, address_high, data, control;
-};
+constexpr unsigned kMessageApicShift = 12;
 
 volatile char* map_registers(PhysAddr address) {
     // The direct map has the first 4 GiB, where firmware puts what it can.
@@ -127,18 +129,24 @@ void PciTransport::notify(uint16_t index) {
     *notify_address_[index] = index;
 }
 
-// One message for all queues and for changes of the configuration.
+void PciTransport::set_message(uint32_t entry, uint32_t apic_id) {
+    messages_[entry].address_low = kMessageAddress | apic_id << kMessageApicShift;
+    messages_[entry].address_high = 0;
+    messages_[entry].data = vector_;
+    messages_[entry].control = 0;
+}
+
+// The first message is for changes of the configuration, and for all queues that are not aimed.
 void PciTransport::connect_interrupt(InterruptHandler handler, void* context) {
     uint8_t capability = function_.find_capability(pci::kCapabilityMsix);
     uint32_t table = function_.read(capability + kMsixTable);
-    auto* entry = reinterpret_cast<volatile MsixEntry*>(
+    messages_ = reinterpret_cast<volatile MsixEntry*>(
         map_registers(function_.memory_bar(table & 7) + (table & ~7u)));
-    ASSERT(entry);
-    entry->address_low = kMessageAddress;
-    entry->address_high = 0;
-    entry->data = register_interrupt_handler(handler, context);
-    entry->control = 0;
+    ASSERT(messages_);
+    vector_ = register_interrupt_handler(handler, context);
+    set_message(0, 0);
     uint32_t control = function_.read(capability + kMsixControl, 2);
+    message_count_ = (control & kMsixLastEntry) + 1;
     function_.write(capability + kMsixControl, 2, (control | kMsixEnable) & ~kMsixFunctionMask);
     common_->config_msix_vector = 0;
     for (uint16_t queue = 0; queue < kMaxQueues; queue++) {
@@ -146,6 +154,17 @@ void PciTransport::connect_interrupt(InterruptHandler handler, void* context) {
         common_->queue_select = queue;
         common_->queue_msix_vector = 0;
     }
+}
+
+// Each CPU has a message of its own, with the one vector: the handler knows where it runs.
+bool PciTransport::aim_interrupt(uint16_t index, const Cpu& cpu) {
+    if (cpu.id >= message_count_) return false;
+    set_message(cpu.id, cpu.apic_id);
+    common_->queue_select = index;
+    common_->queue_msix_vector = static_cast<uint16_t>(cpu.id);
+    if (common_->queue_msix_vector == cpu.id) return true;
+    common_->queue_msix_vector = 0;  // the device had no resources for it
+    return false;
 }
 
 uint8_t PciTransport::config_byte(uint32_t offset) {

@@ -23,6 +23,10 @@ class Transport {
     // Routes the device's interrupts to `handler`, which calls acknowledge_interrupt() before it
     // looks at the queues: the lines are edge-triggered.
     virtual void connect_interrupt(InterruptHandler handler, void* context) = 0;
+    // Has the queue's interrupts come to this CPU, where the handler runs; before, they come to the
+    // first one. False: they cannot be told from those of other queues, and nothing changes.
+    // Precondition: connect_interrupt().
+    virtual bool aim_interrupt(uint16_t index, const Cpu& cpu) = 0;
     virtual void acknowledge_interrupt() = 0;
     // A byte of the device's own configuration.
     virtual uint8_t config_byte(uint32_t offset) = 0;

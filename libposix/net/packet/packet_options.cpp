@@ -2,19 +2,18 @@
 #include <algorithm>
 
 #include "libposix/net/link/ethernet.h"
+#include "libposix/net/network.h"
 #include "libposix/net/packet/packet_socket.h"
 
 namespace coracle::net {
 
 namespace {
-uint32_t promiscuous[kMaxInterfaces + 1], all_multicast[kMaxInterfaces + 1];  // users, by index
 
-// The device hands over every frame that it sees, as virtio-net does that was not told otherwise
-// (virtio 1.2, 5.1.6.5.1): what changes is who looks.
 void count_users(Interface& interface, uint32_t& users, uint32_t flag, bool joins) {
     users += joins ? 1 : ~0u;
     interface.flags = users ? interface.flags | flag : interface.flags & ~flag;
 }
+
 }  // namespace
 
 bool PacketSocket::Membership::is_like(const packet_mreq& request) const {
@@ -23,15 +22,33 @@ bool PacketSocket::Membership::is_like(const packet_mreq& request) const {
            memcmp(address, request.mr_address, address_length) == 0;
 }
 
-void PacketSocket::apply_membership(const Membership& membership, bool joins) {
-    auto index = static_cast<uint32_t>(membership.interface_index);
-    Interface* interface = find_interface(index);
-    if (!interface) return;
-    if (membership.type == PACKET_MR_PROMISC) {
-        count_users(*interface, promiscuous[index], IFF_PROMISC, joins);
-    } else if (membership.type == PACKET_MR_ALLMULTI) {
-        count_users(*interface, all_multicast[index], IFF_ALLMULTI, joins);
+Result<void> PacketSocket::apply_membership(const Membership& membership, bool joins) {
+    Interface* interface = find_interface(static_cast<uint32_t>(membership.interface_index));
+    if (!interface) return {};
+    ReceiveFilter& filter = interface->receive_filter;
+    switch (membership.type) {
+        case PACKET_MR_PROMISC:
+            count_users(*interface, filter.promiscuous_users, IFF_PROMISC, joins);
+            break;
+        case PACKET_MR_ALLMULTI:
+            count_users(*interface, filter.all_multicast_users, IFF_ALLMULTI, joins);
+            break;
+        case PACKET_MR_MULTICAST:
+        case PACKET_MR_UNICAST: {
+            MacAddress mac;
+            if (membership.address_length != sizeof(mac.bytes)) return Error(EINVAL);
+            memcpy(mac.bytes, membership.address, sizeof(mac.bytes));
+            if (!joins) {
+                filter.remove(mac);
+            } else {
+                TRY(filter.add(mac));
+            }
+            break;
+        }
     }
+    NetworkScope scope;
+    interface->receive_filter_changed();
+    return {};
 }
 
 Result<void> PacketSocket::change_membership(const packet_mreq& request, bool joins) {
@@ -41,7 +58,7 @@ Result<void> PacketSocket::change_membership(const packet_mreq& request, bool jo
     if (!joins) {
         // As on Linux: what was not joined is left without complaint.
         if (!is_known || --known->users) return {};
-        apply_membership(*known, false);
+        TRY(apply_membership(*known, false));
         *known = memberships_[--membership_count_];
         return {};
     }
@@ -57,8 +74,8 @@ Result<void> PacketSocket::change_membership(const packet_mreq& request, bool jo
     if (membership_count_ == kMaxMemberships) return Error(ENOBUFS);
     *known = {request.mr_ifindex, request.mr_type, request.mr_alen, {}, 1};
     memcpy(known->address, request.mr_address, sizeof(known->address));
+    TRY(apply_membership(*known, true));
     membership_count_++;
-    apply_membership(*known, true);
     return {};
 }
 

@@ -71,7 +71,8 @@ PacketSocket::PacketSocket(SocketPlace place, uint32_t flags, Kind kind)
 }
 
 PacketSocket::~PacketSocket() {
-    for (size_t i = 0; i < membership_count_; i++) apply_membership(memberships_[i], false);
+    for (size_t i = 0; i < membership_count_; i++)
+        (void)apply_membership(memberships_[i], false).ok();
     unlink();
     if (sockets.empty()) set_frame_tap(nullptr);
 }

@@ -61,7 +61,8 @@ class PacketSocket final : public Socket,
     bool wants(const Buffer& frame, const Interface& interface) const;
     void put_controls(ReceiveMessage& message, const Arrival& arrival) const;
     Result<void> change_membership(const packet_mreq& request, bool joins);
-    static void apply_membership(const Membership& membership, bool joins);
+    // EINVAL: no address of this interface; ENOBUFS. What was joined can be left.
+    static Result<void> apply_membership(const Membership& membership, bool joins);
 
     uint16_t protocol_;             // of this machine's byte order; 0: nothing is received
     uint32_t interface_index_ = 0;  // 0: all
