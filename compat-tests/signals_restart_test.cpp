@@ -236,8 +236,25 @@ void sleep_ms(long time) {
     while (nanosleep(&rest, &rest) != 0 && errno == EINTR) {}
 }
 
-// Whether the thread sleeps in the kernel, as /proc tells, with a fallback to time.
-void wait_until_blocked() { sleep_ms(15); }
+// 'S' while the thread sleeps in the kernel, 0 when it has ended.
+char state_of(pid_t tid) {
+    const std::string path = "/proc/self/task/" + std::to_string(tid) + "/stat";
+    FILE* file = fopen(path.c_str(), "r");
+    if (!file) return 0;
+    char state = 0;
+    if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1) state = 0;
+    fclose(file);
+    return state;
+}
+
+// Or over.
+void wait_until_blocked(const std::atomic<pid_t>& tid, const std::atomic<bool>& is_over) {
+    constexpr int kTimes = 3;  // in a row: it may sleep on its way, for a lock of libc's
+    for (int seen = 0, tries = 0; seen < kTimes && tries < 5000 && !is_over; tries++) {
+        sleep_ms(1);
+        seen = tid != 0 && state_of(tid) == 'S' ? seen + 1 : 0;
+    }
+}
 
 long run(const Case& test, Call call, int flags) {
     struct sigaction action = {};
@@ -248,18 +265,20 @@ long run(const Case& test, Call call, int flags) {
     test.prepare();
     handled = 0;
     std::atomic<bool> is_over{false};
+    std::atomic<pid_t> tid{0};
     long result = 0;
     std::thread blocked([&] {
+        tid = static_cast<pid_t>(syscall(SYS_gettid));
         result = test.block(call);
         is_over = true;
     });
     for (int round = 1; round <= 3 && !is_over; round++) {
-        wait_until_blocked();
+        wait_until_blocked(tid, is_over);
         if (is_over) break;
         pthread_kill(blocked.native_handle(), SIGUSR1);
         for (int i = 0; i < 2000 && handled < round; i++) sleep_ms(1);
         EXPECT_EQ(round, handled);
-        wait_until_blocked();
+        wait_until_blocked(tid, is_over);
     }
     if (!is_over) test.release();
     blocked.join();
