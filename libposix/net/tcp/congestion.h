@@ -30,10 +30,13 @@ struct CongestionState {
     uint64_t epoch_ns = 0;  // when the present congestion avoidance began; 0: not yet
     uint64_t k_ms = 0;      // K: from then to the plateau
 
-    // HyStart++ (RFC 9406): slow start ends when the round-trip time rises.
+    // HyStart: slow start ends when the round-trip time rises (RFC 9406), or when acknowledgements
+    // come in one train that takes half of it.
     uint64_t round_minimum_ns = UINT64_MAX;
     uint64_t last_round_minimum_ns = UINT64_MAX;
     uint32_t round_samples = 0;
+    uint64_t train_start_ns = 0;  // of this round
+    uint64_t train_end_ns = 0;    // the last acknowledgement without a gap before it
 
     bool in_slow_start() const { return window < slow_start_threshold; }
 };

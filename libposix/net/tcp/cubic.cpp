@@ -1,4 +1,5 @@
-// CUBIC (RFC 9438) with HyStart++'s end of slow start (RFC 9406, without its CSS phase).
+// CUBIC (RFC 9438) with HyStart's end of slow start (4.10): by delay as in RFC 9406, 4.2, without
+// its CSS phase, and by the train of acknowledgements (Ha and Rhee, "Taming the elephants", 2011).
 #include "libposix/net/tcp/congestion.h"
 
 namespace coracle::net::tcp {
@@ -23,6 +24,7 @@ constexpr uint32_t kBetaNumerator = 7, kBetaDenominator = 10;  // beta_cubic, 4.
 constexpr uint64_t kUpdateInterval = 31 * kMillisecond;
 constexpr uint32_t kHyStartLowWindow = 16;
 constexpr uint32_t kHyStartSamples = 8;
+constexpr uint64_t kTrainGap = 2 * kMillisecond;
 
 class Cubic final : public CongestionControl {
   public:
@@ -32,7 +34,7 @@ class Cubic final : public CongestionControl {
                 const RttEstimator& rtt) const override {
         uint32_t packets = sample.packets;
         if (state.in_slow_start()) {
-            watch_delay(state, sample);
+            watch_round(state, sample, rtt.minimum_ns());
             packets = slow_start(state, packets);
             if (!packets) return;
         }
@@ -66,21 +68,38 @@ class Cubic final : public CongestionControl {
     }
 
   private:
-    static void watch_delay(CongestionState& state, const AckSample& sample) {
+    static void watch_round(CongestionState& state, const AckSample& sample, uint64_t minimum_ns) {
         if (sample.round_started) {
             state.last_round_minimum_ns = state.round_minimum_ns;
             state.round_minimum_ns = UINT64_MAX;
             state.round_samples = 0;
+            state.train_start_ns = state.train_end_ns = sample.now_ns;
         }
-        if (!sample.rtt_ns) return;
-        state.round_minimum_ns = std::min(state.round_minimum_ns, sample.rtt_ns);
-        if (++state.round_samples < kHyStartSamples || state.window < kHyStartLowWindow) return;
-        if (state.last_round_minimum_ns == UINT64_MAX) return;
-        uint64_t tolerance =
-            std::clamp(state.last_round_minimum_ns / 8, 4 * kMillisecond, 16 * kMillisecond);
-        if (state.round_minimum_ns >= state.last_round_minimum_ns + tolerance) {
+        if (delay_has_risen(state, sample.rtt_ns) ||
+            train_is_long(state, sample.now_ns, minimum_ns)) {
             state.slow_start_threshold = state.window;
         }
+    }
+
+    static bool delay_has_risen(CongestionState& state, uint64_t rtt_ns) {
+        if (!rtt_ns) return false;
+        state.round_minimum_ns = std::min(state.round_minimum_ns, rtt_ns);
+        if (++state.round_samples < kHyStartSamples || state.window < kHyStartLowWindow ||
+            state.last_round_minimum_ns == UINT64_MAX) {
+            return false;
+        }
+        uint64_t tolerance =
+            std::clamp(state.last_round_minimum_ns / 8, 4 * kMillisecond, 16 * kMillisecond);
+        return state.round_minimum_ns >= state.last_round_minimum_ns + tolerance;
+    }
+
+    // In slow start two packets leave for one that was acknowledged. What comes back at the
+    // bottleneck's pace for half of a round trip has filled the path when the round is over.
+    static bool train_is_long(CongestionState& state, uint64_t now_ns, uint64_t minimum_ns) {
+        if (now_ns - state.train_end_ns > kTrainGap) return false;
+        state.train_end_ns = now_ns;
+        return state.window >= kHyStartLowWindow && minimum_ns != UINT64_MAX &&
+               now_ns - state.train_start_ns > minimum_ns / 2;
     }
 
     // Sets growth_interval by the curve W(t) = C (t - K)^3 + W_max with C = 0.4, t in seconds.
@@ -109,10 +128,10 @@ class Cubic final : public CongestionControl {
         int64_t window = state.window;
         state.growth_interval = target > window ? static_cast<uint32_t>(window / (target - window))
                                                 : static_cast<uint32_t>(100 * window);
-        // As fast as Reno at least (4.3): alpha = 3 (1 - beta) / (1 + beta) = 9/17 a round trip, and
-        // 1 from where the window was before, so as not to lose on average.
-        uint32_t estimate_interval =
-            std::max(state.estimate < state.window_prior ? state.window * 17 / 9 : state.window, 1u);
+        // As fast as Reno at least (4.3): alpha = 3 (1 - beta) / (1 + beta) = 9/17 a round trip,
+        // and 1 from where the window was before, so as not to lose on average.
+        uint32_t estimate_interval = std::max(
+            state.estimate < state.window_prior ? state.window * 17 / 9 : state.window, 1u);
         uint32_t steps = state.estimate_credit / estimate_interval;
         state.estimate += steps;
         state.estimate_credit -= steps * estimate_interval;
