@@ -372,7 +372,8 @@ class Connection final : public Flow, public RefCounted<Connection>, public List
     void add_sack_block(Sequence start, Sequence end);
     void clean_sack_blocks();
     void set_duplicate_sack(Sequence start, Sequence end);
-    bool make_receive_room(uint32_t needed);
+    bool make_receive_room(uint32_t needed, bool in_order);
+    void prune_out_of_order(uint32_t target);
     void note_data_received(const Segment& segment);
     void tune_receive_buffer();
     void schedule_ack();

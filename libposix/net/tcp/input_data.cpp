@@ -6,7 +6,19 @@
 namespace coracle::net::tcp {
 
 namespace {
-constexpr uint32_t kCopyLimit = 512;  // payloads up to this are joined in one buffer
+// Payloads up to this are joined in one block: those of an MTU of 576 bytes would fill a quarter.
+constexpr uint32_t kCopyLimit = 544;
+
+// Copies the bytes behind those of `tail`, if they are few and have room in its block. What that
+// costs in held memory is added to `memory`.
+bool join(Buffer& tail, const Buffer& data, uint32_t& memory) {
+    uint32_t length = data.length();
+    if (length > kCopyLimit || tail.tailroom() < length || tail.is_shared()) return false;
+    size_t before = tail.held_memory();
+    memcpy(tail.append(length), data.data(), length);
+    memory += static_cast<uint32_t>(tail.held_memory() - before);
+    return true;
+}
 
 // Drops `size` bytes at the front of the chain.
 BufferPtr drop_front(BufferPtr data, uint32_t size) {
@@ -61,18 +73,12 @@ void Connection::queue_in_order(BufferPtr data, uint32_t length) {
     receive_next += length;
     if (receive_shut) return;  // read by nobody: as if it had been
     receive_bytes += length;
-    Buffer* tail = receive_queue.last();
-    if (tail && length <= kCopyLimit && tail->tailroom() >= length && !tail->is_shared()) {
-        size_t before = tail->held_memory();
-        uint8_t* to = tail->append(length);
-        data->copy_out(0, to, length);
-        receive_memory += static_cast<uint32_t>(tail->held_memory() - before);
-        stack.counters.TCPRcvCoalesce++;
-        return;
-    }
     while (data) {
-        BufferPtr rest = data->next() ? data->take_next() : BufferPtr();
-        if (data->length()) {
+        BufferPtr rest = data->take_next();
+        Buffer* tail = receive_queue.last();
+        if (tail && join(*tail, *data, receive_memory)) {
+            stack.counters.TCPRcvCoalesce++;
+        } else if (data->length()) {
             receive_memory += static_cast<uint32_t>(data->held_memory());
             receive_queue.push_back(std::move(data));
         }
@@ -121,7 +127,8 @@ void Connection::handle_data(Segment& segment) {
         segment.flags &= static_cast<uint8_t>(~kFin);
     }
     if (segment.length &&
-        !make_receive_room(static_cast<uint32_t>(segment.data->chain_held_memory()))) {
+        !make_receive_room(static_cast<uint32_t>(segment.data->chain_held_memory()),
+                           start == receive_next)) {
         stack.counters.TCPRcvQDrop++;
         ack_pending = ack_now = true;
         return;
@@ -171,31 +178,48 @@ void Connection::handle_fin() {
     notify(send_shut ? kEventReadable | kEventHangUp : kEventReadable);
 }
 
-// Room within the receive buffer's limit. What came out of order gives way to what comes in order.
-bool Connection::make_receive_room(uint32_t needed) {
+// Room for data of the window that was told, which is by payload: its memory may be more than was
+// thought, and then the limit grows. What was acknowledged selectively is let go for data in order
+// alone, when nothing else helps (RFC 2018, 8).
+bool Connection::make_receive_room(uint32_t needed, bool in_order) {
     // When all memory for buffers is used up, one segment at a time keeps the connection going.
     auto fits = [&](uint32_t limit) {
         return receive_memory + needed <= limit && (!buffers_are_exhausted() || !receive_memory);
     };
     if (fits(receive_limit)) return true;
-    if (receive_queue.is_empty()) {
-        // One segment at least must fit, whatever the block that it lies in.
-        if (out_of_order.is_empty()) return true;
+    if (!receive_limit_fixed && !buffers_are_short()) {
+        uint32_t most = stack.settings.receive_memory.maximum;
+        receive_limit = std::max(receive_limit, std::min(receive_memory + needed, most));
     }
-    stack.counters.PruneCalled++;
-    if (!out_of_order.is_empty()) {
-        stack.counters.OfoPruned++;
-        for (Buffer* data = out_of_order.first(); data; data = BufferQueue::after(data)) {
-            receive_memory -= static_cast<uint32_t>(data->chain_held_memory());
-        }
-        out_of_order.clear();
-        sack_block_count = 0;
-        if (fits(receive_limit)) return true;
-    }
-    // The window was told by payload, blocks may hold less of it: some slack keeps the promise.
     if (fits(2 * receive_limit)) return true;
+    stack.counters.PruneCalled++;
+    if (in_order && !out_of_order.is_empty()) {
+        stack.counters.OfoPruned++;
+        bool nothing = buffers_are_exhausted() || needed > 2 * receive_limit;
+        prune_out_of_order(nothing ? 0 : 2 * receive_limit - needed);
+    }
+    // One segment at least must fit, whatever the block that it lies in.
+    if (!receive_memory || fits(2 * receive_limit)) return true;
     stack.counters.RcvPruned++;
     return false;
+}
+
+// Lets go of the last segments that came out of order, for a hole closes from below, until so much
+// memory is in use.
+void Connection::prune_out_of_order(uint32_t target) {
+    for (Buffer* data = out_of_order.first(); data; data = BufferQueue::after(data)) {
+        receive_memory -= static_cast<uint32_t>(data->chain_held_memory());
+    }
+    sack_block_count = 0;
+    Buffer* last = nullptr;
+    while (Buffer* data = last ? BufferQueue::after(last) : out_of_order.first()) {
+        auto size = static_cast<uint32_t>(data->chain_held_memory());
+        if (target < receive_memory || size > target - receive_memory) break;
+        receive_memory += size;
+        add_sack_block(received_info(*data).sequence, received_info(*data).end());
+        last = data;
+    }
+    while (last ? BufferQueue::after(last) : out_of_order.first()) out_of_order.remove_after(last);
 }
 
 void Connection::queue_out_of_order(Segment& segment) {
@@ -249,12 +273,17 @@ void Connection::queue_out_of_order(Segment& segment) {
         BufferPtr covered = out_of_order.remove_after(before);
         receive_memory -= static_cast<uint32_t>(covered->chain_held_memory());
     }
+    if (segment.length) add_sack_block(start, start + segment.length);
+    if (before && received_info(*before).end() == start && !received_info(*before).fin && !fin &&
+        !segment.data->next() && join(*before->last(), *segment.data, receive_memory)) {
+        received_info(*before).length += segment.length;
+        return;
+    }
     if (!segment.data) segment.data = Buffer::allocate(0);  // a FIN alone
     if (!segment.data) return;
     received_info(*segment.data) = {start, segment.length, fin};
     receive_memory += static_cast<uint32_t>(segment.data->chain_held_memory());
     out_of_order.insert_after(before, std::move(segment.data));
-    if (segment.length) add_sack_block(start, start + segment.length);
 }
 
 void Connection::drain_out_of_order() {

@@ -1,5 +1,5 @@
 // Loss and its repair: RFC 6298, RFC 5681, RFC 6582, RFC 2018, RFC 2883, RFC 6675, RFC 8985,
-// RFC 7323, RFC 3168, RFC 6928.
+// RFC 7323, RFC 3168, RFC 6928, RFC 9438.
 #include "libposix/net/tests/tcp_script.h"
 
 namespace coracle::net::tcp {
@@ -303,6 +303,61 @@ TEST_F(Recovery, Rfc5681WindowDecaysWhenIdle) {
     advance(30 * kSecond);
     send("again");
     EXPECT_EQ(connection->congestion.window, 10u);
+}
+
+// RFC 9438, 4.10: slow start ends when a window's acknowledgements, with no gap in between, have
+// come for half of a round trip; for the next window would fill more than the path.
+TEST_F(Recovery, Rfc9438SlowStartEndsWithALongTrain) {
+    for (uint64_t gap : {kMillisecond, 3 * kMillisecond}) {
+        accept_connection();
+        connection->rtt = {};
+        send(std::string(100 * 1448, 'x'));
+        advance(20 * kMillisecond);
+        ack(10);
+        advance(20 * kMillisecond);
+        for (int i = 11; i <= 21; i++) {
+            ack(i);
+            EXPECT_TRUE(connection->congestion.in_slow_start()) << i;
+            advance(gap);
+        }
+        ack(22);
+        EXPECT_EQ(connection->congestion.in_slow_start(), gap > 2 * kMillisecond);
+        connection->abort(0);
+        sent_.clear();
+    }
+}
+
+// RFC 2018, 8: what was acknowledged selectively is kept while there is memory, though its blocks
+// take more than the window's bytes; and the data that closes the hole finds room.
+TEST_F(Recovery, Rfc2018ReceiverKeepsWhatItHasAcknowledged) {
+    accept_connection();
+    const std::string payload(600, 'o');
+    uint32_t last = 0;
+    for (uint32_t i = 1; connection->receive_memory <= 131072; i++) {
+        inject({.sequence = last = 1 + i * 600, .payload = payload});
+    }
+    inject({.payload = payload});
+    EXPECT_EQ(connection->receive_next - connection->initial_receive_sequence,
+              static_cast<int32_t>(last + 600));
+    EXPECT_EQ(stack.counters.PruneCalled, 0u);
+    sent_.clear();
+}
+
+// With a buffer that may not grow the latest goes first.
+TEST_F(Recovery, Rfc2018ReceiverLetsGoOfTheLatest) {
+    accept_connection();
+    connection->set_receive_buffer(16384);
+    const std::string payload(600, 'o');
+    for (uint32_t i = 1; i < 60; i++) inject({.sequence = 1 + i * 600, .payload = payload});
+    EXPECT_LE(connection->receive_memory, 2u * 16384);
+    uint32_t kept = connection->sack_blocks[0].end - connection->initial_receive_sequence;
+    sent_.clear();
+    inject({.payload = payload});
+    EXPECT_EQ(stack.counters.OfoPruned, 1u);
+    uint32_t acknowledged = next().acknowledgement;
+    EXPECT_LT(acknowledged, kept);
+    EXPECT_GE(acknowledged, kept - 4 * 600);
+    EXPECT_EQ(connection->sack_block_count, 0);
 }
 
 // The bounds of memory: out-of-order data gives way.
