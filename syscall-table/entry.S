@@ -59,7 +59,7 @@ call_exit_return:
 .globl syscall_call
 syscall_call:
     mov %eax, %eax
-    cmp $512, %eax
+    cmp $SYSCALL_COUNT, %eax
     jae 1f
     mov %r10, %rcx
     ENTER_KERNEL %r10

@@ -20,11 +20,12 @@ static_assert(offsetof(Cpu, kernel_stack_top) == CPU_KERNEL_STACK_TOP);
 static_assert(offsetof(Cpu, pending) == CPU_PENDING);
 static_assert(offsetof(Cpu, id) == CPU_ID);
 static_assert(sizeof(TrapFrame) == TRAP_FRAME_SIZE);
+static_assert(abi::kSyscallCount == SYSCALL_COUNT);
 
 extern "C" {
 
 // Read by entry.S: what entries call, and what that calls under the kernel lock.
-SyscallThunk call_table[abi::kSyscallCount];
+SyscallThunk call_table[abi::kCallCount];
 const SyscallThunk* thunks_in_force = kSyscallThunks;
 Result<long> locked_call(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t);
 
@@ -86,9 +87,9 @@ const SyscallThunk* used_thunks() {
 
 void open_entries(bool with_kernel_lock) {
     if (with_kernel_lock) {
-        std::fill_n(call_table, abi::kSyscallCount, locked_call);
+        std::fill_n(call_table, abi::kCallCount, locked_call);
     } else {
-        std::copy_n(thunks_in_force, abi::kSyscallCount, call_table);
+        std::copy_n(thunks_in_force, abi::kCallCount, call_table);
     }
 }
 

@@ -79,7 +79,7 @@ def dispatch_cpp(calls):
     text.append("namespace coracle {\nnamespace {\n")
     text += [thunk(call) + "\n" for call in calls if call.is_handled]
     text.append("}  // namespace\n")
-    text.append('extern "C" constinit const SyscallThunk kSyscallThunks[kSyscallCount] = {')
+    text.append('extern "C" constinit const SyscallThunk kSyscallThunks[kCallCount] = {')
     by_number = {call.number: call for call in calls}
     for number in range(table.TABLE_SIZE):
         call = by_number.get(number)
@@ -147,6 +147,7 @@ def main():
     try:
         types = table.read_types(options.types)
         calls = table.read_calls(options.table, types)
+        linux_calls = [call for call in calls if call.is_of_linux]
     except table.TableError as error:
         sys.exit(str(error))
     if options.out:
@@ -156,14 +157,14 @@ def main():
             "dispatch.cpp": dispatch_cpp(calls),
             "call_entries.inc": call_entries_inc(calls),
             "trace_table.cpp": trace_table.trace_table_cpp(HEADER, calls),
-            "syscalls.json": syscalls_json(calls),
+            "syscalls.json": syscalls_json(linux_calls),
         }.items():
             write_if_changed(os.path.join(options.out, name), text)
     if options.docs:
-        write_if_changed(options.docs, syscalls_md(calls))
+        write_if_changed(options.docs, syscalls_md(linux_calls))
     if options.check:
         with open(options.check, encoding="utf-8") as file:
-            if file.read() != syscalls_md(calls):
+            if file.read() != syscalls_md(linux_calls):
                 sys.exit(f"{options.check} is stale: run syscall-table/generate.py --docs with it")
 
 

@@ -3,7 +3,8 @@
 import re
 from dataclasses import dataclass, field
 
-TABLE_SIZE = 512  # kSyscallCount of kernel-min/abi/process_page.h
+# Of kernel-min/abi/process_page.h: kSyscallCount, kCallCount.
+SYSCALL_COUNT, TABLE_SIZE = 504, 512
 MAX_ARGUMENTS = 6
 
 
@@ -56,6 +57,10 @@ class Call:
     @property
     def is_handled(self):
         return self.level != "none"
+
+    @property
+    def is_of_linux(self):
+        return self.number < SYSCALL_COUNT
 
 
 def _lines(path):

@@ -2,6 +2,6 @@
 
 namespace coracle {
 
-uint32_t g_unsupported_calls[kSyscallCount];
+uint32_t g_unsupported_calls[kCallCount];
 
 }  // namespace coracle

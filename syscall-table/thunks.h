@@ -9,6 +9,7 @@
 
 namespace coracle {
 
+using abi::kCallCount;
 using abi::kSyscallCount;
 
 // C ABI. Takes the six argument registers as they are and the number, which is for those that
@@ -17,10 +18,10 @@ using SyscallThunk = Result<long> (*)(uint64_t, uint64_t, uint64_t, uint64_t, ui
                               uint64_t number);
 
 // Indexed by number, never null. Numbers from kSyscallCount on are ENOSYS: the entry's to check.
-extern "C" const SyscallThunk kSyscallThunks[kSyscallCount];
+extern "C" const SyscallThunk kSyscallThunks[kCallCount];
 
 // How often the program made each call that the table does not support.
-extern uint32_t g_unsupported_calls[kSyscallCount];
+extern uint32_t g_unsupported_calls[kCallCount];
 
 // What the program sees: the value or -errno, as entry.S makes it too.
 inline long to_return_value(Result<long>& result) {

@@ -11,7 +11,10 @@ namespace coracle::abi {
 
 constexpr uint64_t kAuxCoracle = 0x434f5243;  // "CORC"; Linux uses small numbers only.
 constexpr uint32_t kProcessPageVersion = 1;
-constexpr uint32_t kSyscallCount = 512;  // Linux 6.1 ends at 450.
+// Linux 6.1's system calls end at 450. From kSyscallCount on stand calls that only call_entries
+// leads to: the libc image's own.
+constexpr uint32_t kSyscallCount = 504, kCallCount = 512;
+constexpr uint32_t kThreadPark = 510, kThreadUnpark = 511;  // libposix/process/park_calls.cpp
 
 // Read under `sequence`: odd while the kernel writes. time_ns = base_ns + ((tsc - base_tsc) *
 // multiplier >> shift), with a 128-bit product.
@@ -33,7 +36,7 @@ struct ProcessPage {
     // `call`; uses no application stack below the return address.
     uint64_t syscall_entry;
 
-    // call_entries[number]: an array of kSyscallCount C functions
+    // call_entries[number]: an array of kCallCount C functions
     // `long (*)(long a0, ..., long a5)` with the C ABI, result or -errno. Never null: an
     // unknown number gives -ENOSYS. Calls that need the whole register state (clone, fork,
     // vfork, execve, rt_sigreturn) must use syscall_entry.

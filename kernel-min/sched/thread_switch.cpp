@@ -41,6 +41,15 @@ bool is_interrupted(const Thread& thread) {
     return frame->vector != kTrapSyscall;
 }
 
+constexpr uint32_t kOfThread = kPendingSignal | kPendingReschedule | kPendingSequence;
+
+// What waits for the thread does so no more for the CPU that it leaves.
+SELDOM void move_pending(Cpu& cpu, Thread& thread, uint32_t pending) {
+    if (pending & kOfThread) cpu.pending.fetch_and(~kOfThread, std::memory_order_relaxed);
+    thread.signal_noted = pending & kPendingSignal;
+    if ((pending & kPendingSequence) || is_interrupted(thread)) thread.sequence_ended = true;
+}
+
 uint64_t read_fs_base() {
     uint64_t base;
     asm volatile("rdfsbase %0" : "=r"(base));
@@ -69,11 +78,10 @@ bool save_vector_state(Thread& previous) {
 void switch_to(Thread& next) {
     Thread& previous = *current_thread();
     Cpu* cpu = current_cpu();
-    constexpr uint32_t kOfThread = kPendingSignal | kPendingReschedule | kPendingSequence;
     const uint32_t pending = cpu->pending.load(std::memory_order_relaxed);
-    if (pending & kOfThread) cpu->pending.fetch_and(~kOfThread, std::memory_order_relaxed);
-    previous.signal_noted = pending & kPendingSignal;
-    if ((pending & kPendingSequence) || is_interrupted(previous)) previous.sequence_ended = true;
+    if ((pending & kOfThread) || previous.signal_noted || is_interrupted(previous)) {
+        move_pending(*cpu, previous, pending);
+    }
     if (next.signal_noted) cpu->pending.fetch_or(kPendingSignal, std::memory_order_relaxed);
     if (next.has_sequence && (next.sequence_ended || next.sequence_cpu != cpu->id)) {
         next.sequence_ended = false;

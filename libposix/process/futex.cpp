@@ -1,5 +1,6 @@
 #include "libposix/process/futex.h"
 
+#include "kernel-min/lib/seldom.h"
 #include "kernel-min/lib/user_copy.h"
 #include "libposix/time/clock.h"
 
@@ -18,7 +19,7 @@ FutexTable table;
     const uint32_t found = TRY(read_futex(address));
     // A wake-up that came while the word was brought in must not be lost.
     if (found != value && !waiter.is_woken) return Error(EAGAIN);
-    return sleep_on_futex(waiter, limit);
+    return sleep_until_set(waiter.is_woken, limit);
 }
 
 int sign_extend12(uint32_t value) { return static_cast<int>(value << 20) >> 20; }
@@ -102,17 +103,30 @@ Deadline FutexLimit::deadline() const {
     return Deadline{ns > offset ? ns - offset : 0};
 }
 
-Result<void> sleep_on_futex(const FutexWaiter& waiter, FutexLimit limit) {
+namespace {
+
+[[gnu::always_inline]] inline Result<void> sleep(const bool& flag, FutexLimit limit) {
     Thread& thread = *current_thread();
-    WaitEntry clock_entry;
-    if (limit.is_realtime) wall_clock_changes().add(clock_entry);
     for (;;) {
         thread.woken = false;
-        if (waiter.is_woken) return {};
-        auto slept = sleep_until_woken(limit.deadline(), Interruptible::kYes);
-        if (waiter.is_woken) return {};
+        if (flag) return {};
+        const auto slept = sleep_until_woken(limit.deadline(), Interruptible::kYes);
+        if (flag) return {};
         if (!slept.ok()) return slept.error();
     }
+}
+
+SELDOM Result<void> sleep_until_limit(const bool& flag, FutexLimit limit) {
+    WaitEntry clock_entry;
+    if (limit.is_realtime) wall_clock_changes().add(clock_entry);
+    return sleep(flag, limit);
+}
+
+}  // namespace
+
+Result<void> sleep_until_set(const bool& flag, FutexLimit limit) {
+    if (!limit.is_never()) return sleep_until_limit(flag, limit);
+    return sleep(flag, {});
 }
 
 Result<void> futex_wait(FutexWord word, uint32_t value, uint32_t bits, FutexLimit limit) {

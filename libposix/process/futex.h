@@ -53,8 +53,8 @@ Result<uint32_t> read_futex(uint64_t address);
 // something else; ETIMEDOUT; kErestartsys; EFAULT; EINVAL.
 Result<void> futex_wait(FutexWord word, uint32_t value, uint32_t bits, FutexLimit limit);
 
-// Sleeps until the waiter is woken. ETIMEDOUT, kErestartsys: it was not.
-Result<void> sleep_on_futex(const FutexWaiter& waiter, FutexLimit limit);
+// Sleeps until somebody sets the flag and wakes the thread. ETIMEDOUT, kErestartsys: nobody did.
+Result<void> sleep_until_set(const bool& flag, FutexLimit limit);
 
 // Wakes up to `count` waiters and tells how many. EFAULT, EINVAL.
 Result<long> futex_wake(FutexWord word, uint32_t count, uint32_t bits);

@@ -86,7 +86,7 @@ Result<void> futex_lock_pi(FutexWord word, FutexLimit limit, LockAttempt attempt
     waiter.rank = thread.key.rank;
     futexes().add(waiter);
     start_lending(waiter, *owner);
-    const auto waited = sleep_on_futex(waiter, limit);
+    const auto waited = sleep_until_set(waiter.is_woken, limit);
     if (waited.ok()) return take_over(waiter, word.address);
     stop_lending(waiter);
     return Error(waited.error_code() == kErestartsys ? kErestartnointr : waited.error_code());

@@ -40,7 +40,7 @@ Result<void> futex_wait_requeue_pi(FutexWord word, uint32_t value, FutexLimit li
     futexes().add(waiter);
     auto waited = [&]() -> Result<void> {
         if (TRY(read_futex(word.address)) != value && !waiter.is_woken) return Error(EAGAIN);
-        return sleep_on_futex(waiter, limit);
+        return sleep_until_set(waiter.is_woken, limit);
     }();
     if (waited.ok()) return take_over(waiter, target.address);
     const bool waits_for_lock = waiter.kind == FutexWaiter::Kind::kLock;

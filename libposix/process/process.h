@@ -87,6 +87,7 @@ struct ThreadState {
     // A zombie: the first thread of a process has ended before others. Its number, which is the
     // process's, still leads here; it takes no signals and uses neither memory nor files.
     bool has_ended = false;
+    bool is_unparked = false;    // park_calls.cpp
     uint32_t wait_status = 0;    // of one that has ended
     uint64_t start_time_ns = 0;  // monotonic
     VforkWait* vfork = nullptr;  // of its maker, if that waits

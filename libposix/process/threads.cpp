@@ -65,9 +65,9 @@ Thread* find_thread(uint32_t tid) {
 
 Result<Thread*> find_own_thread(int tid) {
     if (tid == 0) return current_thread();
-    Thread* thread = find_thread(static_cast<uint32_t>(tid));
-    if (!thread || thread->process != current_process()) return Error(ESRCH);
-    return thread;
+    const auto found = threads_by_tid.find(static_cast<uint32_t>(tid));
+    if (found == threads_by_tid.end() || found->process != current_process()) return Error(ESRCH);
+    return &*found;
 }
 
 char (&thread_name(Thread& thread))[16] {

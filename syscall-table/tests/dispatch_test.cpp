@@ -72,7 +72,7 @@ TEST(SyscallThunk, UnsupportedCallsFailAsTheTableSaysAndAreCounted) {
 }
 
 TEST(SyscallThunk, EveryOtherNumberIsEnosys) {
-    for (unsigned number = 4; number < kSyscallCount; ++number) {
+    for (unsigned number = 4; number < kCallCount; ++number) {
         ASSERT_NE(kSyscallThunks[number], nullptr) << number;
         EXPECT_EQ(call(number), -ENOSYS) << number;
         EXPECT_EQ(g_unsupported_calls[number], 1u) << number;

@@ -30,6 +30,7 @@ TEST(SyscallTable, HasEveryCallOfLinux) {
     for (std::string line; std::getline(table, line);) {
         if (std::sscanf(line.c_str(), "%u %63s", &number, name) == 2) ours[number] = name;
     }
+    std::erase_if(ours, [](const auto& call) { return call.first >= 504; });  // the libc image's
     EXPECT_EQ(ours, linux_calls);
 }
 

@@ -48,7 +48,7 @@ Result<long> traced_call(uint64_t a0, uint64_t a1, uint64_t a2, uint64_t a3, uin
 }
 
 constexpr auto kTracingThunks = [] {
-    std::array<SyscallThunk, kSyscallCount> thunks{};
+    std::array<SyscallThunk, kCallCount> thunks{};
     for (SyscallThunk& thunk : thunks) thunk = traced_call;
     return thunks;
 }();
