@@ -48,6 +48,8 @@ constexpr size_t kLeastFrames = 64;
 
 // What a shell answers when execve(2) fails (POSIX XCU 2.8.2).
 [[noreturn]] void refuse_program(int error) {
+    // What execve(2) copies is the kernel's own here: memory ended, which has been reported.
+    if (error == EFAULT) exit_process(kSigKill);
     const char* reason = error == ENOENT    ? "not in the root image"
                          : error == EACCES  ? "permission denied"
                          : error == ENOEXEC ? "not a Linux program for x86-64"
