@@ -24,6 +24,8 @@
 #include <string>
 #include <thread>
 
+#include "threads_support.h"
+
 namespace {
 
 long by_libc(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0) {
@@ -231,31 +233,6 @@ const Case kCases[] = {
 std::atomic<int> handled;
 void count(int) { handled++; }
 
-void sleep_ms(long time) {
-    timespec rest = {time / 1000, time % 1000 * 1'000'000};
-    while (nanosleep(&rest, &rest) != 0 && errno == EINTR) {}
-}
-
-// 'S' while the thread sleeps in the kernel, 0 when it has ended.
-char state_of(pid_t tid) {
-    const std::string path = "/proc/self/task/" + std::to_string(tid) + "/stat";
-    FILE* file = fopen(path.c_str(), "r");
-    if (!file) return 0;
-    char state = 0;
-    if (fscanf(file, "%*d (%*[^)]) %c", &state) != 1) state = 0;
-    fclose(file);
-    return state;
-}
-
-// Or over.
-void wait_until_blocked(const std::atomic<pid_t>& tid, const std::atomic<bool>& is_over) {
-    constexpr int kTimes = 3;  // in a row: it may sleep on its way, for a lock of libc's
-    for (int seen = 0, tries = 0; seen < kTimes && tries < 5000 && !is_over; tries++) {
-        sleep_ms(1);
-        seen = tid != 0 && state_of(tid) == 'S' ? seen + 1 : 0;
-    }
-}
-
 long run(const Case& test, Call call, int flags) {
     struct sigaction action = {};
     action.sa_handler = count;
@@ -268,17 +245,16 @@ long run(const Case& test, Call call, int flags) {
     std::atomic<pid_t> tid{0};
     long result = 0;
     std::thread blocked([&] {
-        tid = static_cast<pid_t>(syscall(SYS_gettid));
+        tid = gettid();
         result = test.block(call);
         is_over = true;
     });
+    const auto is_asleep_or_over = [&] { return is_over || (tid != 0 && sleeps(tid)); };
+    EXPECT_TRUE(at_last(is_asleep_or_over));
     for (int round = 1; round <= 3 && !is_over; round++) {
-        wait_until_blocked(tid, is_over);
-        if (is_over) break;
         pthread_kill(blocked.native_handle(), SIGUSR1);
-        for (int i = 0; i < 2000 && handled < round; i++) sleep_ms(1);
-        EXPECT_EQ(round, handled);
-        wait_until_blocked(tid, is_over);
+        EXPECT_TRUE(eventually([&] { return handled == round; }));
+        EXPECT_TRUE(at_last(is_asleep_or_over));
     }
     if (!is_over) test.release();
     blocked.join();

@@ -259,7 +259,7 @@ TEST_F(SignalsThreads, AWaitingThreadIsInterrupted) {
         char byte;
         if (read(pipe_fds[0], &byte, 1) == -1) error = errno;
     });
-    sleep_ns(5 * kMs);
+    EXPECT_TRUE(asleep(reader.tid()));
     tgkill_raw(getpid(), reader.tid(), SIGUSR1);
     reader.join();
     EXPECT_EQ(EINTR, error);
@@ -268,8 +268,8 @@ TEST_F(SignalsThreads, AWaitingThreadIsInterrupted) {
     set_handler(SIGUSR1, note, SA_RESTART);
     char got = 0;
     Worker restarted([&] { EXPECT_EQ(1, read(pipe_fds[0], &got, 1)); });
-    sleep_ns(5 * kMs);
     for (int i = 2; i < 6; i++) {
+        EXPECT_TRUE(asleep(restarted.tid()));
         tgkill_raw(getpid(), restarted.tid(), SIGUSR1);
         ASSERT_TRUE(eventually([&] { return handled == i; }));
     }

@@ -23,7 +23,7 @@ class Blocked {
             has_returned_ = true;
         });
         while (tid_ == 0) usleep(100);
-        usleep(10'000);
+        EXPECT_TRUE(asleep(tid_));
         EXPECT_FALSE(has_returned_);
     }
     ~Blocked() {

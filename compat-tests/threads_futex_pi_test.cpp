@@ -90,7 +90,7 @@ TEST(ThreadsFutexPi, FindsCircles) {
         EXPECT_EQ(futex(&second, FUTEX_UNLOCK_PI_PRIVATE), 0);
     });
     while (!(first & FUTEX_WAITERS)) usleep(100);
-    usleep(5000);
+    EXPECT_TRUE(others_sleep(1));
     EXPECT_ERRNO(EDEADLK, futex(&second, FUTEX_LOCK_PI_PRIVATE));
     EXPECT_EQ(futex(&first, FUTEX_UNLOCK_PI_PRIVATE), 0);
     other.join();
@@ -151,7 +151,7 @@ TEST(ThreadsFutexPi, RequeueGivesTheLockInTurn) {
         });
     }
     while (waiting < 5) usleep(100);
-    usleep(50'000);  // all sleep
+    EXPECT_TRUE(others_sleep(5));
     EXPECT_ERRNO(EINVAL, futex(&condition, FUTEX_WAKE_PRIVATE, 1));
     EXPECT_EQ(futex(&condition, FUTEX_CMP_REQUEUE_PI_PRIVATE, 1, second_count(INT_MAX), &lock, 0), 5);
     for (std::thread& thread : threads) thread.join();
@@ -243,7 +243,7 @@ TEST(ThreadsFutexPi, OwnerInheritsPriority) {
     std::thread middle([&] {
         const sched_param between = {20};
         sched_setscheduler(0, SCHED_FIFO, &between);
-        const timespec end = after_ms(CLOCK_MONOTONIC, 5000);
+        const timespec end = after_ms(CLOCK_MONOTONIC, 20'000);
         timespec now = {};
         while (burning && now.tv_sec <= end.tv_sec) clock_gettime(CLOCK_MONOTONIC, &now);
         EXPECT_FALSE(burning) << "the owner did not inherit";

@@ -23,7 +23,7 @@ namespace {
 // Threads that have said so are about to sleep: wakes until as many were woken as should be.
 long wake_surely(void* word, int operation, int wanted, uint32_t bits = 0) {
     long woken = 0;
-    for (int i = 0; i < 20'000 && woken < wanted; i++) {
+    for (int i = 0; i < 200'000 && woken < wanted; i++) {
         const long now = futex(word, operation, static_cast<uint32_t>(wanted - woken), nullptr,
                                nullptr, bits);
         if (now < 0) return now;
@@ -90,7 +90,7 @@ TEST(ThreadsFutex, PrivateAndSharedDoNotMeet) {
     Word word{0};
     Threads threads;
     threads.start([&] { EXPECT_EQ(futex(&word, FUTEX_WAIT_PRIVATE, 0), 0); });
-    usleep(20'000);
+    EXPECT_TRUE(others_sleep(1));
     EXPECT_EQ(futex(&word, FUTEX_WAKE, 1), 0);
     EXPECT_EQ(wake_surely(&word, FUTEX_WAKE_PRIVATE, 1), 1);
 }
@@ -105,7 +105,7 @@ TEST(ThreadsFutex, TwoMappingsOfOneFileMeet) {
     char* second_page = map(4096, 4096);
     Threads threads;
     threads.start([&] { EXPECT_EQ(futex(all + 4096 + 8, FUTEX_WAIT, 0), 0); });
-    usleep(20'000);
+    EXPECT_TRUE(others_sleep(1));
     EXPECT_EQ(futex(second_page + 12, FUTEX_WAKE, 1), 0);
     EXPECT_EQ(futex(second_page + 8, FUTEX_WAKE_PRIVATE, 1), 0);
     EXPECT_EQ(wake_surely(second_page + 8, FUTEX_WAKE, 1), 1);
@@ -158,6 +158,10 @@ TEST(ThreadsFutex, SignalsInterruptOrRestart) {
     std::atomic<bool> interrupted{false};
     std::thread thread([&] {
         EXPECT_ERRNO(EINTR, futex(&word, FUTEX_WAIT_PRIVATE, 0));
+        sigset_t first;
+        sigemptyset(&first);
+        sigaddset(&first, SIGUSR1);
+        pthread_sigmask(SIG_BLOCK, &first, nullptr);
         interrupted = true;
         EXPECT_EQ(futex(&word, FUTEX_WAIT_PRIVATE, 0), 0);
     });
@@ -165,7 +169,7 @@ TEST(ThreadsFutex, SignalsInterruptOrRestart) {
         pthread_kill(thread.native_handle(), SIGUSR1);
         usleep(1000);
     }
-    usleep(10'000);
+    EXPECT_TRUE(others_sleep(1));
     const int before = handled;
     pthread_kill(thread.native_handle(), SIGUSR2);
     while (handled == before) usleep(100);
@@ -186,7 +190,7 @@ TEST(ThreadsFutex, RequeueMovesTheRest) {
         });
     }
     while (waiting < 6) usleep(100);
-    usleep(50'000);  // all sleep
+    EXPECT_TRUE(others_sleep(6));
     EXPECT_EQ(futex(&condition, FUTEX_CMP_REQUEUE_PRIVATE, 1, second_count(3), &lock, 0), 4);
     EXPECT_EQ(futex(&lock, FUTEX_WAKE_PRIVATE, INT_MAX), 3);
     EXPECT_EQ(futex(&condition, FUTEX_REQUEUE_PRIVATE, 0, second_count(INT_MAX), &lock), 2);
@@ -221,7 +225,7 @@ TEST(ThreadsFutex, WakeOperations) {
     Threads threads;
     other = 8;
     threads.start([&] { EXPECT_EQ(futex(&other, FUTEX_WAIT_PRIVATE, 8), 0); });
-    usleep(30'000);
+    EXPECT_TRUE(others_sleep(1));
     EXPECT_EQ(futex(&word, FUTEX_WAKE_OP_PRIVATE, 1, second_count(1), &other,
                     wake_op(FUTEX_OP_ADD, 1, FUTEX_OP_CMP_GT, 100)),
               0);

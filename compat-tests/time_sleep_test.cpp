@@ -118,10 +118,12 @@ TEST(TimeSleep, RestartWithoutASleepIsEintr) {
 
 // With one thread, nobody uses the time up that the sleep is to last.
 TEST(TimeSleep, OnCpuTime) {
-    Interrupts interrupts;
     timespec request = {100, 0}, remain = {};
     const int64_t start = now_ns(CLOCK_PROCESS_CPUTIME_ID);
-    EXPECT_EQ(EINTR, clock_nanosleep(CLOCK_PROCESS_CPUTIME_ID, 0, &request, &remain));
+    {
+        Interrupts interrupts;
+        EXPECT_EQ(EINTR, clock_nanosleep(CLOCK_PROCESS_CPUTIME_ID, 0, &request, &remain));
+    }
     const int64_t used = now_ns(CLOCK_PROCESS_CPUTIME_ID) - start;
     const int64_t remain_ns = remain.tv_sec * kSecond + remain.tv_nsec;
     EXPECT_GE(remain_ns, 100 * kSecond - used);
