@@ -156,8 +156,7 @@ void Connection::handle_fin() {
     receive_next += 1;
     fin_received = true;
     ack_pending = ack_now = true;
-    out_of_order.clear();
-    sack_block_count = 0;
+    prune_out_of_order(0);
     switch (state) {
         case State::kSynReceived:
         case State::kEstablished:
@@ -242,10 +241,11 @@ void Connection::queue_out_of_order(Segment& segment) {
     }
     if (before && received_info(*before).end() > start) {
         Sequence known_end = received_info(*before).end();
-        if (end <= known_end && !(fin && !received_info(*before).fin)) {
+        // A FIN in the midst of data is a lie.
+        if (end < known_end || (end == known_end && (!fin || received_info(*before).fin))) {
             stack.counters.TCPOFOMerge++;
             stack.counters.TCPDSACKOfoSent++;
-            set_duplicate_sack(start, end);
+            if (segment.length) set_duplicate_sack(start, end);
             return;
         }
         set_duplicate_sack(start, earlier(known_end, end));

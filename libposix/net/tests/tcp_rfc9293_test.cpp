@@ -189,6 +189,22 @@ TEST_F(Rfc9293, FinOutOfOrderWaits) {
     EXPECT_TRUE(connection->has_end_of_file());
 }
 
+// The peer contradicts itself: data that it has sent lies behind its FIN.
+TEST_F(Rfc9293, FinInTheMidstOfDataIsNone) {
+    accept_connection();
+    inject({.sequence = 11, .payload = "behind"});
+    inject({.flags = kAck | kFin, .sequence = 13});
+    inject({.sequence = 1, .payload = "before... "});
+    EXPECT_EQ(connection->state, State::kEstablished);
+    EXPECT_EQ(read(), "before... behind");
+    inject({.sequence = 20, .payload = "lost"});
+    EXPECT_GT(connection->receive_memory, 0u);
+    inject({.flags = kAck | kFin, .sequence = 17});
+    EXPECT_EQ(connection->state, State::kCloseWait);
+    EXPECT_EQ(connection->receive_memory, 0u);
+    sent_.clear();
+}
+
 // 3.6: closing.
 TEST_F(Rfc9293, PassiveClose) {
     accept_connection();
