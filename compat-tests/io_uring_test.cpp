@@ -3,10 +3,12 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include <atomic>
 #include <functional>
 #include <thread>
 
 #include "io_uring_support.h"
+#include "thread_waits.h"
 
 namespace {
 
@@ -266,8 +268,13 @@ TEST_F(IoUringTest, WaitsCanEnd) {
     struct sigaction action = {};
     action.sa_handler = [](int) {};
     ASSERT_OK(sigaction(SIGUSR1, &action, nullptr));
-    std::thread waiter([this] { EXPECT_ERRNO(ring.wait(1), EINTR); });
-    usleep(20000);
+    std::atomic<pid_t> tid{0};
+    std::thread waiter([&] {
+        tid = gettid();
+        EXPECT_ERRNO(ring.wait(1), EINTR);
+    });
+    EXPECT_TRUE(eventually([&] { return tid != 0; }));
+    EXPECT_TRUE(asleep(tid));
     pthread_kill(waiter.native_handle(), SIGUSR1);
     waiter.join();
 }

@@ -5,6 +5,7 @@
 #include <thread>
 
 #include "files_support.h"
+#include "thread_waits.h"
 
 namespace {
 
@@ -154,7 +155,7 @@ TEST_F(MessagesTest, SendersWait) {
 
 TEST_F(MessagesTest, RemovalWakes) {
     std::thread receiver([this] { EXPECT_EQ(receive(0, 0), "EIDRM"); });
-    usleep(20000);
+    EXPECT_TRUE(others_sleep(1));
     EXPECT_OK(msgctl(id_, IPC_RMID, nullptr));
     receiver.join();
 }
@@ -165,7 +166,7 @@ TEST_F(MessagesTest, SignalsInterrupt) {
     action.sa_flags = SA_RESTART;
     ASSERT_OK(sigaction(SIGUSR1, &action, nullptr));
     std::thread receiver([this] { EXPECT_EQ(receive(0, 0), "EINTR"); });
-    usleep(20000);
+    EXPECT_TRUE(others_sleep(1));
     pthread_kill(receiver.native_handle(), SIGUSR1);
     receiver.join();
 }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "files_support.h"
+#include "thread_waits.h"
 
 namespace {
 
@@ -185,23 +186,18 @@ TEST_F(SemaphoresTest, ProcShowsThem) {
     EXPECT_TRUE(found);
 }
 
-void wait_for(auto condition) {
-    for (int i = 0; i < 2000 && !condition(); i++) usleep(1000);
-    EXPECT_TRUE(condition());
-}
-
 TEST_F(SemaphoresTest, WaitersAreServedInTheirOrder) {
     std::atomic<int> first_done = 0, second_done = 0;
     std::thread first([&] {
         EXPECT_OK(operate({{0, -2, 0}}));
         first_done = 1;
     });
-    wait_for([&] { return semctl(id_, 0, GETNCNT) == 1; });
+    EXPECT_TRUE(eventually([&] { return semctl(id_, 0, GETNCNT) == 1; }));
     std::thread second([&] {
         EXPECT_OK(operate({{0, -2, 0}}));
         second_done = 1;
     });
-    wait_for([&] { return semctl(id_, 0, GETNCNT) == 2; });
+    EXPECT_TRUE(eventually([&] { return semctl(id_, 0, GETNCNT) == 2; }));
     EXPECT_EQ(semctl(id_, 0, GETZCNT), 0);
     EXPECT_OK(operate({{0, 1, 0}}));
     EXPECT_OK(operate({{0, 1, 0}}));
@@ -216,14 +212,14 @@ TEST_F(SemaphoresTest, WaitersAreServedInTheirOrder) {
 TEST_F(SemaphoresTest, ZeroIsWaitedFor) {
     EXPECT_OK(set(1, 1));
     std::thread waiter([&] { EXPECT_OK(operate({{1, 0, 0}})); });
-    wait_for([&] { return semctl(id_, 1, GETZCNT) == 1; });
+    EXPECT_TRUE(eventually([&] { return semctl(id_, 1, GETZCNT) == 1; }));
     EXPECT_OK(operate({{1, -1, 0}}));
     waiter.join();
 }
 
 TEST_F(SemaphoresTest, RemovalWakes) {
     std::thread waiter([&] { EXPECT_ERRNO(operate({{0, -1, 0}}), EIDRM); });
-    wait_for([&] { return semctl(id_, 0, GETNCNT) == 1; });
+    EXPECT_TRUE(eventually([&] { return semctl(id_, 0, GETNCNT) == 1; }));
     EXPECT_OK(semctl(id_, 0, IPC_RMID));
     waiter.join();
 }
@@ -234,7 +230,7 @@ TEST_F(SemaphoresTest, SignalsInterrupt) {
     action.sa_flags = SA_RESTART;  // to no avail
     ASSERT_OK(sigaction(SIGUSR1, &action, nullptr));
     std::thread waiter([&] { EXPECT_ERRNO(operate({{0, -1, 0}}), EINTR); });
-    wait_for([&] { return semctl(id_, 0, GETNCNT) == 1; });
+    EXPECT_TRUE(eventually([&] { return semctl(id_, 0, GETNCNT) == 1; }));
     pthread_kill(waiter.native_handle(), SIGUSR1);
     waiter.join();
     EXPECT_EQ(semctl(id_, 0, GETNCNT), 0);

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "sockets_support.h"
+#include "thread_waits.h"
 
 namespace {
 
@@ -172,7 +173,7 @@ TEST_F(BlockingTest, ConnectWaitsForTheBacklog) {
             EXPECT_EQ(receive_text(fd), "x");
         });
     }
-    soon();
+    EXPECT_TRUE(others_sleep(5));
     EXPECT_EQ(connected, 1);
     for (int i = 0; i < 5; i++) {
         Descriptor server(accept(listener, nullptr, nullptr));
@@ -255,7 +256,7 @@ TEST_F(BlockingTest, PollersHearOfRoomAtThePeer) {
         EXPECT_EQ(recv(receiver, &byte, 1, 0), 1);
     });
     pollfd entry = {sender, POLLOUT, 0};
-    EXPECT_EQ(poll(&entry, 1, 5000), 1);
+    EXPECT_EQ(poll(&entry, 1, 60'000), 1);
     EXPECT_EQ(entry.revents, POLLOUT);
     thread.join();
 }
@@ -268,16 +269,16 @@ TEST_F(BlockingTest, EpollSeesEdges) {
     epoll_event got;
     EXPECT_EQ(epoll_wait(epoll, &got, 1, 0), 0);
     send(a, "x", 1, 0);
-    EXPECT_EQ(epoll_wait(epoll, &got, 1, 1000), 1);
+    EXPECT_EQ(epoll_wait(epoll, &got, 1, 0), 1);
     EXPECT_EQ(got.events, static_cast<uint32_t>(EPOLLIN));
     EXPECT_EQ(epoll_wait(epoll, &got, 1, 0), 0);
     send(a, "y", 1, 0);
-    EXPECT_EQ(epoll_wait(epoll, &got, 1, 1000), 1);
+    EXPECT_EQ(epoll_wait(epoll, &got, 1, 0), 1);
     std::thread closer([&a = a] {
         soon();
         a.reset();
     });
-    EXPECT_EQ(epoll_wait(epoll, &got, 1, 5000), 1);
+    EXPECT_EQ(epoll_wait(epoll, &got, 1, 60'000), 1);
     EXPECT_EQ(got.events, static_cast<uint32_t>(EPOLLIN | EPOLLRDHUP | EPOLLHUP));
     closer.join();
 }
@@ -291,24 +292,24 @@ TEST_F(BlockingTest, SignalsInterruptReceives) {
         char byte;
         EXPECT_ERRNO(recv(fd, &byte, 1, 0), EINTR);
     });
-    soon();
+    EXPECT_TRUE(others_sleep(1));
     pthread_kill(reader.native_handle(), SIGUSR1);
     reader.join();
     action.sa_flags = SA_RESTART;
     ASSERT_OK(sigaction(SIGUSR1, &action, nullptr));
     std::thread restarted([fd = int{a}] { EXPECT_EQ(receive_text(fd), "restarted"); });
-    soon();
+    EXPECT_TRUE(others_sleep(1));
     pthread_kill(restarted.native_handle(), SIGUSR1);
     soon();
     EXPECT_EQ(send(b, "restarted", 9, 0), 9);
     restarted.join();
     // Under a timeout nothing is restarted.
-    ASSERT_OK(set_option(a, SO_RCVTIMEO, timeval{5, 0}));
+    ASSERT_OK(set_option(a, SO_RCVTIMEO, timeval{60, 0}));
     std::thread timed([fd = int{a}] {
         char byte;
         EXPECT_ERRNO(recv(fd, &byte, 1, 0), EINTR);
     });
-    soon();
+    EXPECT_TRUE(others_sleep(1));
     pthread_kill(timed.native_handle(), SIGUSR1);
     timed.join();
 }

@@ -7,15 +7,13 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <filesystem>
-#include <fstream>
 #include <functional>
-#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
 
 #include "expect_errno.h"
+#include "thread_waits.h"
 
 // A word that threads wait on.
 using Word = std::atomic<uint32_t>;
@@ -38,60 +36,6 @@ inline timespec after_ms(clockid_t clock, long milliseconds) {
     time.tv_sec += time.tv_nsec / kSecond;
     time.tv_nsec %= kSecond;
     return time;
-}
-
-// Sleeps the whole time, whatever signals come.
-inline void sleep_ns(long time) {
-    timespec rest = {time / kSecond, time % kSecond};
-    while (nanosleep(&rest, &rest) != 0 && errno == EINTR) {}
-}
-
-// Whether the predicate holds within about twenty seconds.
-template <typename Predicate>
-bool eventually(Predicate predicate) {
-    for (int i = 0; i < 20'000; i++) {
-        if (predicate()) return true;
-        sleep_ns(kMs);
-    }
-    return false;
-}
-
-// Whether the predicate comes to hold for three looks in a row.
-template <typename Predicate>
-bool at_last(Predicate predicate) {
-    int looks = 0;
-    return eventually([&] {
-        looks = predicate() ? looks + 1 : 0;
-        return looks == 3;
-    });
-}
-
-// Whether a thread of the process sleeps in the kernel. It may do so on its way, for a lock of libc's.
-inline bool sleeps(pid_t tid) {
-    std::ifstream file("/proc/self/task/" + std::to_string(tid) + "/stat");
-    std::string stat;
-    std::getline(file, stat);
-    const size_t name_end = stat.rfind(") ");
-    return name_end != std::string::npos && stat[name_end + 2] == 'S';
-}
-
-// Waits until a thread sleeps in the kernel.
-inline bool asleep(pid_t tid) {
-    return at_last([tid] { return sleeps(tid); });
-}
-
-// Waits until so many threads sleep in the kernel, and there are no others but the caller.
-inline bool others_sleep(int count) {
-    return at_last([count] {
-        int sleeping = 0;
-        for (const auto& task : std::filesystem::directory_iterator("/proc/self/task")) {
-            const pid_t tid = std::stoi(task.path().filename());
-            if (tid == gettid()) continue;
-            if (!sleeps(tid)) return false;
-            sleeping++;
-        }
-        return sleeping == count;
-    });
 }
 
 // Threads that are joined at the end of their scope.
