@@ -368,8 +368,8 @@ TEST(Condition, OfCThreads) {
     });
     mtx_lock(&mutex);
     is_told = true;
+    EXPECT_EQ(thrd_success, cnd_broadcast(&condition));  // before the wait with a limit
     mtx_unlock(&mutex);
-    EXPECT_EQ(thrd_success, cnd_broadcast(&condition));
     waiter.join();
     cnd_destroy(&condition);
 }

@@ -43,6 +43,10 @@ struct Cpu {
     bool holds_kernel_lock;  // see sched/kernel_lock.h
     CpuScheduler* scheduler;
 
+    // Whether it will look at `pending` before it does anything else: it waits for the kernel lock,
+    // or idles without having halted. See make_look() in sched/scheduler.h.
+    std::atomic<bool> looks_soon;
+
     // The queue for the kernel lock.
     std::atomic<Cpu*> next_waiter;
     std::atomic<bool> lock_granted, waits_halted;

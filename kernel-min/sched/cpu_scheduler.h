@@ -19,6 +19,8 @@ struct CpuScheduler {
     Thread* idle_thread = nullptr;  // runs when no other can; there with several CPUs
     uint64_t idle_ticks = 0;        // up to `idle_since`
     uint64_t idle_since = 0;        // TSC; 0: not idle
+    bool may_poll = false;          // before it halts: the last wait was short
+    uint64_t poll_ticks = 0;        // how long
 
   private:
     static void on_slice_end(void* cpu);

@@ -36,8 +36,10 @@ void lock_kernel() {
     cpu.lock_granted.store(false, std::memory_order_relaxed);
     Cpu* before = last_waiter.exchange(&cpu, std::memory_order_acq_rel);
     if (before) {
+        cpu.looks_soon.store(true, std::memory_order_relaxed);
         before->next_waiter.store(&cpu, std::memory_order_release);
         wait_for_grant(cpu);
+        cpu.looks_soon.store(false, std::memory_order_relaxed);
     }
     cpu.holds_kernel_lock = true;
 }

@@ -21,6 +21,9 @@ constexpr uint64_t kSliceUs = 1'000;
 constexpr uint64_t kWakeCreditUs = kSliceUs;
 // What a fair thread is left alone for by equals that wake: they often want what it holds.
 constexpr uint64_t kShortestRunUs = 500;
+// What a CPU waits awake for another one's thread, if the last wait was no longer: to halt and to be
+// interrupted costs about as much.
+constexpr uint64_t kIdlePollUs = 50;
 
 IdleWork idle_work;
 uint64_t idle_cpus;  // bit n: CPU n waits for work
@@ -31,7 +34,7 @@ uint64_t bit(const Cpu& cpu) {
 
 // Some of the above in TSC ticks, as of the latest start of a thread.
 struct Ticks {
-    uint64_t wake_credit, shortest_run, round_robin_slice;
+    uint64_t wake_credit, shortest_run, round_robin_slice, idle_poll;
 };
 Ticks ticks_of;
 
@@ -39,7 +42,7 @@ void find_ticks() {
     const uint64_t ns_per_mega_tick = tsc_to_ns(1'000'000);
     const uint64_t in_microsecond = ns_per_mega_tick ? 1'000'000'000 / ns_per_mega_tick : 1000;
     ticks_of = {kWakeCreditUs * in_microsecond, kShortestRunUs * in_microsecond,
-                kRoundRobinSliceNs / 1000 * in_microsecond};
+                kRoundRobinSliceNs / 1000 * in_microsecond, kIdlePollUs * in_microsecond};
 }
 
 bool is_fair(const Thread& thread) {
@@ -63,7 +66,7 @@ bool is_round_over(const Thread& running, const Thread& first) {
 
 void request_reschedule(Cpu& cpu) {
     cpu.pending.fetch_or(kPendingReschedule);
-    if (&cpu != current_cpu()) core::send_interrupt(cpu, WAKE_VECTOR);
+    if (&cpu != current_cpu()) make_look(cpu);
 }
 
 // On the timer's own CPU.
@@ -100,7 +103,8 @@ void make_ready_on_idle(Cpu& cpu, Thread& thread, uint64_t credit) {
     cpu.scheduler->ready.add_woken(thread, credit);
     if (&cpu == current_cpu()) return;
     idle_cpus &= ~bit(cpu);  // the next one to wake goes elsewhere
-    core::send_interrupt(cpu, WAKE_VECTOR);
+    cpu.pending.fetch_or(kPendingWake);
+    make_look(cpu);
 }
 
 // A thread waits for a CPU that runs another, after which it stands if they are fair.
@@ -142,6 +146,18 @@ void make_ready(Thread& thread, uint64_t credit) {
     scheduler.ready.add_only(thread, credit);
 }
 
+// Until there is something to look at (true), or it has taken too long. Who wakes this CPU sets `pending`
+// and then looks at `looks_soon`; here it is the other way round, so one of the two sees the other.
+bool poll_for_work(Cpu& cpu, uint64_t start) {
+    cpu.looks_soon.store(true);
+    while (!cpu.pending.load(std::memory_order_relaxed) &&
+           read_tsc() - start < cpu.scheduler->poll_ticks) {
+        asm volatile("pause");
+    }
+    cpu.looks_soon.store(false);
+    return cpu.pending.load() & (kPendingTimer | kPendingDevice | kPendingWake);
+}
+
 // A ready thread of a busier CPU, for one that has none.
 Thread* steal(Cpu& thief) {
     for (unsigned i = 1; i < cpu_count; i++) {
@@ -160,6 +176,7 @@ Thread* steal(Cpu& thief) {
 SELDOM Thread& wait_for_work(Cpu& cpu) {
     for (;;) {
         idle_cpus |= bit(cpu);
+        cpu.scheduler->poll_ticks = ticks_of.idle_poll;
         handle_pending_interrupts();
         Thread* next = cpu.scheduler->ready.take_first();
         if (!next && cpu_count > 1) next = steal(cpu);
@@ -229,6 +246,10 @@ uint64_t idle_tsc_ticks(const Cpu& cpu) {
     return scheduler.idle_ticks + (scheduler.idle_since ? read_tsc() - scheduler.idle_since : 0);
 }
 
+void make_look(Cpu& cpu) {
+    if (!cpu.looks_soon.load()) core::send_interrupt(cpu, WAKE_VECTOR);
+}
+
 void set_idle_work(IdleWork work) {
     idle_work = work;
 }
@@ -236,8 +257,10 @@ void set_idle_work(IdleWork work) {
 void idle() {
     CpuScheduler& scheduler = current_scheduler();
     scheduler.idle_since = read_tsc();
-    core::halt();
-    scheduler.idle_ticks += read_tsc() - scheduler.idle_since;
+    if (!scheduler.may_poll || !poll_for_work(*current_cpu(), scheduler.idle_since)) core::halt();
+    const uint64_t ticks = read_tsc() - scheduler.idle_since;
+    scheduler.may_poll = cpu_count > 1 && ticks < scheduler.poll_ticks;
+    scheduler.idle_ticks += ticks;
     scheduler.idle_since = 0;
 }
 
@@ -253,7 +276,7 @@ void note_signal(Thread& thread) {
     } else {
         cpu.pending.fetch_or(kPendingSignal);
         const bool is_elsewhere = &cpu != current_cpu() && thread.run_state == RunState::kRunning;
-        if (is_elsewhere) core::send_interrupt(cpu, WAKE_VECTOR);
+        if (is_elsewhere) make_look(cpu);
     }
     wake(thread);
 }

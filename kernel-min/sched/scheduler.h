@@ -56,6 +56,10 @@ void set_affinity(Thread& thread, uint64_t affinity);
 // The CPUs that run, as an affinity.
 uint64_t online_cpus();
 
+// Makes another CPU look at Cpu::pending, in which there is something new: by an interrupt, unless
+// it will look anyway. The caller holds the kernel lock.
+void make_look(Cpu& cpu);
+
 // Whether the CPU waits for work, and will take the kernel lock before it goes on.
 bool is_idle(const Cpu& cpu);
 

@@ -96,7 +96,7 @@ void abort_sequences_elsewhere(const Process& process, int only) {
         if (only != -1 && cpu.id != static_cast<uint32_t>(only)) continue;
         cpu.pending.fetch_or(kPendingSequence);
         // Application code enters the kernel by it. Requested first, so it is there when a flush is.
-        core::send_interrupt(cpu, WAKE_VECTOR);
+        make_look(cpu);
     }
 }
 
