@@ -34,7 +34,4 @@ inline CpuScheduler& current_scheduler() {
 // somebody switches back, perhaps on another CPU.
 void switch_to(Thread& next);
 
-// Makes the first switch to the thread go on at `entry` with this stack.
-void prepare_first_switch(Thread& thread, uint64_t* stack, const char* entry);
-
 }  // namespace coracle

@@ -172,6 +172,18 @@ Thread* steal(Cpu& thief) {
     return nullptr;
 }
 
+// Waits for an interrupt. The kernel lock is free meanwhile.
+void halt(Cpu& cpu) {
+    if (idle_work && idle_work()) return;
+    if (cpu_count > 1) unlock_kernel();
+    idle();
+    if (cpu_count > 1) lock_kernel();
+    if (cpu.flush_before_use) {
+        cpu.flush_before_use = false;
+        core::load_page_table(cpu.page_table);
+    }
+}
+
 // Waits for a thread to run, in the context of one that cannot.
 SELDOM Thread& wait_for_work(Cpu& cpu) {
     for (;;) {
@@ -184,14 +196,7 @@ SELDOM Thread& wait_for_work(Cpu& cpu) {
             idle_cpus &= ~bit(cpu);
             return *next;
         }
-        if (idle_work && idle_work()) continue;
-        if (cpu_count > 1) unlock_kernel();
-        idle();
-        if (cpu_count > 1) lock_kernel();
-        if (cpu.flush_before_use) {
-            cpu.flush_before_use = false;
-            core::load_page_table(cpu.page_table);
-        }
+        halt(cpu);
     }
 }
 
@@ -371,6 +376,17 @@ void set_affinity(Thread& thread, uint64_t affinity) {
 uint64_t run_ticks(const Thread& thread) {
     const bool is_running = thread.run_state == RunState::kRunning;
     return thread.run_ticks + (is_running ? read_tsc() - thread.started_ticks : 0);
+}
+
+void halt_unless_ready() {
+    Thread& thread = *current_thread();
+    Cpu& cpu = *current_cpu();
+    if (!cpu.scheduler->ready.is_empty()) return;
+    account(thread);
+    idle_cpus |= bit(cpu);
+    halt(cpu);
+    idle_cpus &= ~bit(cpu);
+    thread.started_ticks = read_tsc();  // it did not run meanwhile
 }
 
 void run_others() {

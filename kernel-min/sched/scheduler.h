@@ -41,6 +41,10 @@ void reschedule();
 // ENOMEM.
 Result<Thread*> create_thread(const TrapFrame& frame, uint64_t fs_base);
 void start_thread(Thread& thread);
+// Makes a thread without an application side, which is fair and may run on any CPU. `body` is
+// kernel code and does not return. ENOMEM.
+using KernelThreadBody = void (*)(void* argument);
+Result<Thread*> create_kernel_thread(KernelThreadBody body, void* argument);
 // Frees one that was never started.
 void discard_thread(Thread* thread);
 
@@ -59,6 +63,10 @@ uint64_t online_cpus();
 // Makes another CPU look at Cpu::pending, in which there is something new: by an interrupt, unless
 // it will look anyway. The caller holds the kernel lock.
 void make_look(Cpu& cpu);
+
+// Waits for an interrupt unless a thread is ready, for one that has nothing to do meanwhile but must
+// not sleep (sched/polling.h).
+void halt_unless_ready();
 
 // Whether the CPU waits for work, and will take the kernel lock before it goes on.
 bool is_idle(const Cpu& cpu);

@@ -14,7 +14,7 @@
 #include "kernel-min/sched/scheduler.h"
 
 extern "C" {
-extern char secondary_trampoline[], secondary_trampoline_end[], first_idle_run[];
+extern char secondary_trampoline[], secondary_trampoline_end[];
 extern uint64_t kernel_pml4[512];
 }
 
@@ -31,16 +31,11 @@ struct TrampolineParameters {  // known to core/boot.S
 
 std::atomic<bool> has_started;
 
-// A thread without an application side, for when a CPU has nothing to run.
+// For when a CPU has nothing to run. The CPUs to come start on its stack, without a switch.
 Result<Thread*> create_idle_thread(Cpu& cpu) {
-    auto thread = TRY(make_unique_object<Thread>());
-    thread->kernel_stack_top = TRY(allocate_kernel_stack());
-    thread->run_state = RunState::kSleeping;
+    Thread* thread = TRY(create_kernel_thread([](void*) { run_others(); }, nullptr));
     thread->cpu = &cpu;
-    // For the CPU that is not on this stack already.
-    prepare_first_switch(*thread, reinterpret_cast<uint64_t*>(thread->kernel_stack_top),
-                         first_idle_run);
-    return thread.release();
+    return thread;
 }
 
 Result<Cpu*> create_cpu(uint32_t id, uint32_t apic_id) {
@@ -107,8 +102,4 @@ extern "C" void secondary_start(coracle::Cpu*) {
     has_started = true;
     lock_kernel();
     run_others();
-}
-
-extern "C" void run_idle_thread() {
-    coracle::run_others();
 }

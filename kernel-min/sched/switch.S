@@ -28,12 +28,14 @@ first_run:
     call finish_first_switch
     jmp leave_to_application
 
-// Where an idle thread begins that its CPU did not start on.
+// Where a kernel thread begins: its function and the argument are on its stack.
 .balign 16
-.globl first_idle_run
-first_idle_run:
+.globl first_kernel_run
+first_kernel_run:
     call finish_switch
-    call run_idle_thread
+    pop %rax
+    pop %rdi
+    call *%rax
     ud2
 
 .section .note.GNU-stack, "", @progbits

@@ -14,7 +14,7 @@
 extern "C" {
 void switch_stacks(uint64_t* save, uint64_t load);  // sched/switch.S
 void finish_switch();
-extern char first_run[], short_c_call_return[], long_c_call_return[], syscall_call_return[];
+extern char first_run[], first_kernel_run[], short_c_call_return[], long_c_call_return[], syscall_call_return[];
 }
 
 namespace coracle {
@@ -73,6 +73,23 @@ bool save_vector_state(Thread& previous) {
     return true;
 }
 
+// From the top down: the mark of a trap's frame, and the frame. What lies below it.
+uint64_t* put_frame(Thread& thread, const TrapFrame& frame) {
+    auto* words = reinterpret_cast<uint64_t*>(thread.kernel_stack_top);
+    *--words = 0;
+    words -= sizeof(TrapFrame) / sizeof(uint64_t);
+    memcpy(words, &frame, sizeof(frame));
+    return words;
+}
+
+// Makes the first switch to the thread go on at `entry` with this stack.
+void prepare_first_switch(Thread& thread, uint64_t* stack, const char* entry) {
+    constexpr unsigned kSavedRegisters = 6;  // sched/switch.S
+    *--stack = reinterpret_cast<uint64_t>(entry);
+    for (unsigned i = 0; i < kSavedRegisters; i++) *--stack = 0;
+    thread.stack_pointer = reinterpret_cast<uint64_t>(stack);
+}
+
 }  // namespace
 
 void switch_to(Thread& next) {
@@ -105,13 +122,6 @@ void switch_to(Thread& next) {
     finish_switch();
 }
 
-void prepare_first_switch(Thread& thread, uint64_t* stack, const char* entry) {
-    constexpr unsigned kSavedRegisters = 6;  // sched/switch.S
-    *--stack = reinterpret_cast<uint64_t>(entry);
-    for (unsigned i = 0; i < kSavedRegisters; i++) *--stack = 0;
-    thread.stack_pointer = reinterpret_cast<uint64_t>(stack);
-}
-
 Result<Thread*> create_thread(const TrapFrame& frame, uint64_t fs_base) {
     auto thread = TRY(make_unique_object<Thread>());
     thread->kernel_stack_top = TRY(allocate_kernel_stack());
@@ -129,12 +139,22 @@ Result<Thread*> create_thread(const TrapFrame& frame, uint64_t fs_base) {
     thread->cpu = parent.cpu;
     thread->affinity = parent.affinity;
 
-    // From the top down: the mark of a trap's frame, the frame, and what the switch takes.
-    auto* words = reinterpret_cast<uint64_t*>(thread->kernel_stack_top);
-    *--words = 0;
-    words -= sizeof(TrapFrame) / sizeof(uint64_t);
-    memcpy(words, &frame, sizeof(frame));
-    prepare_first_switch(*thread, words, first_run);
+    prepare_first_switch(*thread, put_frame(*thread, frame), first_run);
+    return thread.release();
+}
+
+Result<Thread*> create_kernel_thread(KernelThreadBody body, void* argument) {
+    auto thread = TRY(make_unique_object<Thread>());
+    thread->kernel_stack_top = TRY(allocate_kernel_stack());
+    thread->run_state = RunState::kSleeping;
+    thread->cpu = current_cpu();
+    // Whoever looks for the application's registers finds those of a call.
+    TrapFrame frame = {};
+    frame.vector = kTrapSyscall;
+    uint64_t* words = put_frame(*thread, frame);
+    *--words = reinterpret_cast<uint64_t>(argument);
+    *--words = reinterpret_cast<uint64_t>(body);
+    prepare_first_switch(*thread, words, first_kernel_run);
     return thread.release();
 }
 

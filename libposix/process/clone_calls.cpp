@@ -40,15 +40,6 @@ Result<void> check_flags(uint64_t flags) {
     return {};
 }
 
-// RLIMIT_NPROC, which does not bind root.
-bool is_at_process_limit(const Process& process) {
-    const Credentials& who = process.credentials;
-    if (who.uid == 0 || who.has_capability(kCapSysResource) || who.has_capability(kCapSysAdmin)) {
-        return false;
-    }
-    return process.threads.size() >= process.limits.soft(Resource::kProcesses);
-}
-
 ThreadState* inherit_state(const ThreadState& parent, const CloneRequest& request) {
     auto* child = new (std::nothrow) ThreadState;
     if (!child) return nullptr;
@@ -82,7 +73,7 @@ Result<long> clone_thread(const CloneRequest& request) {
     const TrapFrame* parent_frame = application_frame();
     if (!parent_frame) return Error(ENOSYS);
     Process& process = *current_process();
-    if (is_at_process_limit(process)) return Error(EAGAIN);
+    if (is_at_thread_limit(process)) return Error(EAGAIN);
 
     TrapFrame frame = *parent_frame;
     frame.rax = 0;

@@ -31,7 +31,7 @@ class Process {
   public:
     // The oldest first: those that have not ended, and the first one even then (has_ended).
     ThreadList threads;
-    uint32_t live_threads = 0;  // those that have not ended
+    uint32_t live_threads = 0;  // those of the program that have not ended
     uint32_t pid = 1;
     uint32_t parent_pid = 0;
     uint32_t process_group = 1, session = 1;
@@ -88,6 +88,7 @@ struct ThreadState {
     // process's, still leads here; it takes no signals and uses neither memory nor files.
     bool has_ended = false;
     bool is_unparked = false;    // park_calls.cpp
+    bool is_kernel_thread = false;  // libposix/process/kernel_thread.h
     uint32_t wait_status = 0;    // of one that has ended
     uint64_t start_time_ns = 0;  // monotonic
     VforkWait* vfork = nullptr;  // of its maker, if that waits

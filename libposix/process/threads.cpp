@@ -55,7 +55,15 @@ void add_thread(Process& process, Thread& thread) {
     thread.state->start_time_ns = monotonic_ns();
     threads_by_tid.insert(thread);
     process.threads.push_back(thread);
-    process.live_threads++;
+    if (!thread.state->is_kernel_thread) process.live_threads++;
+}
+
+bool is_at_thread_limit(const Process& process) {
+    const Credentials& who = process.credentials;
+    if (who.uid == 0 || who.has_capability(kCapSysResource) || who.has_capability(kCapSysAdmin)) {
+        return false;
+    }
+    return process.threads.size() >= process.limits.soft(Resource::kProcesses);
 }
 
 Thread* find_thread(uint32_t tid) {
@@ -93,6 +101,12 @@ void exit_thread(int status) {
         hand_over_signals(thread);
         stay_as_zombie();
     }
+    leave_process();
+}
+
+void leave_process() {
+    Thread& thread = *current_thread();
+    Process& process = *thread.process;
     process.threads.erase(process.threads.iterator_to(thread));
     threads_by_tid.erase(threads_by_tid.iterator_to(thread));
     hand_over_signals(thread);

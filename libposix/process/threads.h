@@ -11,6 +11,9 @@ namespace coracle {
 // Linux's /proc/sys/kernel/threads-max would depend on memory; pid_max is its limit on numbers.
 constexpr uint32_t kMaxTid = 4'194'304;
 
+// Whether RLIMIT_NPROC, which does not bind root, allows no more threads.
+bool is_at_thread_limit(const Process& process);
+
 // Gives the thread its number and enters it: the first number of a process is its pid.
 void add_thread(Process& process, Thread& thread);
 
@@ -24,6 +27,9 @@ char (&thread_name(Thread& thread))[16];
 
 // Ends the current thread as exit(2) does; the last one ends the process with its status.
 [[noreturn]] void exit_thread(int status);
+
+// Takes the current thread, which is not the first of its process, out of everything.
+[[noreturn]] void leave_process();
 
 // set_robust_list(2): marks the mutexes that the current thread held as orphaned.
 void release_robust_mutexes();

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "libposix/fs/pseudo/text_buffer.h"
+
 namespace coracle {
 
 bool IoUringRequest::on_wake(WaitEntry& entry, uint32_t) {
@@ -23,18 +25,31 @@ void IoUringRequest::on_timer(void* context) {
 }
 
 IoUring::IoUring(const Path& path, RefPtr<Inode> inode, uint32_t flags, RefPtr<RingMemory> memory,
-                 uint32_t setup_flags)
+                 uint32_t setup_flags, RefPtr<SubmissionPoller> poller,
+                 std::unique_ptr<SubmissionPoller::Watch> watch)
     : AnonymousFile(path, std::move(inode), flags),
-      is_enabled(!(setup_flags & IORING_SETUP_R_DISABLED)),
-      memory_(std::move(memory)) {
+      memory_(std::move(memory)),
+      is_enabled_(!(setup_flags & IORING_SETUP_R_DISABLED)),
+      poller_(std::move(poller)) {
     kind_ = kKind;
+    if (!poller_) return;
+    watch_ = poller_->add(std::move(watch), *this);
+    watch_->is_enabled = is_enabled_;
 }
 
 IoUring::~IoUring() {
+    if (poller_) poller_->remove(*watch_);
     for (RequestList* list : {&waiting_, &ready_, &deferred_}) {
         list->clear_and_dispose([](IoUringRequest* request) { delete request; });
     }
     overflow_.clear_and_dispose([](Overflow* overflow) { delete overflow; });
+}
+
+void IoUring::enable() {
+    is_enabled_ = true;
+    if (!poller_) return;
+    watch_->is_enabled = true;
+    poller_->wake();
 }
 
 uint32_t IoUring::poll_events() {
@@ -42,7 +57,7 @@ uint32_t IoUring::poll_events() {
     if (memory_->waiting_submissions() < memory_->submission_count()) {
         events |= POLLOUT | POLLWRNORM;
     }
-    if (memory_->ready_completions() != 0 || !overflow_.empty() || !ready_.empty()) {
+    if (memory_->ready_completions() != 0 || !overflow_.empty() || has_own_work()) {
         events |= POLLIN | POLLRDNORM;
     }
     return events;
@@ -54,6 +69,7 @@ void IoUring::make_ready(IoUringRequest& request, IoUringRequest::Wake why) {
     request.wake = why;
     request.unlink();
     ready_.push_back(request);
+    if (poller_) return poller_->wake();
     memory_->set_flag(IORING_SQ_TASKRUN);
     changed_.wake_all(POLLIN | POLLRDNORM);
 }
@@ -208,8 +224,7 @@ std::unique_ptr<IoUringRequest> IoUring::take_request() {
     return nullptr;
 }
 
-Result<unsigned> IoUring::submit(unsigned count) {
-    if (!is_enabled) return Error(EBADFD);
+unsigned IoUring::submit(unsigned count) {
     count = std::min({count, memory_->waiting_submissions(), memory_->submission_count()});
     unsigned done = 0;
     std::unique_ptr<IoUringRequest> chain;
@@ -232,12 +247,39 @@ Result<unsigned> IoUring::submit(unsigned count) {
     return done;
 }
 
+bool IoUring::serve(unsigned most) {
+    const bool had_ready = !ready_.empty();
+    const unsigned taken = submit(most);
+    if (taken != 0) room_.wake_all();
+    return taken != 0 || had_ready;
+}
+
+void IoUring::wait_for_room() {
+    // As on Linux, a signal ends it unnoticed.
+    (void)wait_until(room_, Deadline::never(), [this] {
+        return memory_->waiting_submissions() < memory_->submission_count();
+    });
+}
+
+void IoUring::describe_state(TextBuffer& to) {
+    memory_->describe_state(to);
+    const Thread* thread = poller_ ? poller_->thread() : nullptr;
+    to.print("SqThread:\t%d\nSqThreadCpu:\t%d\n", thread ? static_cast<int>(thread->tid) : -1,
+             thread ? static_cast<int>(thread->cpu->id) : -1);
+    to.print("UserFiles:\t%u\nUserBufs:\t%u\n", file_count, buffer_count);
+}
+
 Result<void> IoUring::wait_for(unsigned count, Deadline deadline) {
+    count = std::min(count, memory_->completion_count());
     for (;;) {
-        run_ready();
+        if (poller_) {
+            flush_overflow();
+        } else {
+            run_ready();
+        }
         if (memory_->ready_completions() >= count) return {};
         Result<void> waited = wait_until(changed_, deadline, [&] {
-            return !ready_.empty() || memory_->ready_completions() >= count;
+            return has_own_work() || memory_->ready_completions() >= count;
         });
         if (waited.ok()) continue;
         return Error(waited.error_code() == ETIMEDOUT ? ETIME : EINTR);

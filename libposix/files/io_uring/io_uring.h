@@ -4,7 +4,8 @@
 // A request is carried out when it is submitted. What would have to wait stands in the wait queue
 // of its file instead; the wake-up only notes that it may go on, and it does so when the program
 // next enters the kernel for the ring (Linux's task work; IORING_SQ_TASKRUN tells the program).
-// Files that cannot be waited for, such as those in memory, are done with at once.
+// Files that cannot be waited for, such as those in memory, are done with at once. With
+// IORING_SETUP_SQPOLL a thread of the kernel does both in the program's place.
 //
 // Ownership: the ring owns its requests; each is in one of the lists, or is being carried out.
 #pragma once
@@ -18,6 +19,7 @@
 #include "kernel-min/sched/timer_queue.h"
 #include "libposix/files/events/anonymous_file.h"
 #include "libposix/files/io_uring/ring_memory.h"
+#include "libposix/files/io_uring/submission_poller.h"
 
 namespace coracle {
 
@@ -70,14 +72,22 @@ class IoUring final : public AnonymousFile {
     using RequestList =
         boost::intrusive::list<IoUringRequest, boost::intrusive::constant_time_size<false>>;
 
+    // A thread's watch for a ring that polls: both null or neither.
     IoUring(const Path& path, RefPtr<Inode> inode, uint32_t flags, RefPtr<RingMemory> memory,
-            uint32_t setup_flags);
+            uint32_t setup_flags, RefPtr<SubmissionPoller> poller,
+            std::unique_ptr<SubmissionPoller::Watch> watch);
     ~IoUring() override;
 
-    // io_uring_enter(2)'s two halves. The number of entries consumed; EBADFD (not enabled yet).
-    Result<unsigned> submit(unsigned count);
+    bool is_enabled() const { return is_enabled_; }
+    void enable();
+    // io_uring_enter(2)'s halves. The number of entries consumed.
+    unsigned submit(unsigned count);
     // Waits for completions: ETIME, EINTR.
     Result<void> wait_for(unsigned count, Deadline deadline);
+    // For a ring that polls: IORING_ENTER_SQ_WAIT, and what the thread does. Whether it had work.
+    void wait_for_room();
+    bool serve(unsigned most);
+    SubmissionPoller* poller() const { return poller_.get(); }
 
     // For the operations.
     RingMemory& memory() { return *memory_; }
@@ -117,17 +127,19 @@ class IoUring final : public AnonymousFile {
     std::unique_ptr<RefPtr<File>[]> files;
     unsigned file_count = 0;
     RefPtr<File> event_file;
-    bool is_enabled;
 
     Result<RefPtr<MemoryObject>> memory_object() override { return RefPtr<MemoryObject>(memory_); }
     uint32_t poll_events() override;
     WaitQueue* wait_queue() override { return &changed_; }
+    void describe_state(TextBuffer& to) override;
 
   private:
     struct Overflow : boost::intrusive::slist_base_hook<> {
         io_uring_cqe completion;
     };
 
+    // Requests wait for whoever enters the kernel for the ring next.
+    bool has_own_work() const { return !poller_ && !ready_.empty(); }
     std::unique_ptr<IoUringRequest> take_request();
     void start(std::unique_ptr<IoUringRequest> request);
     void start_deferred();
@@ -149,6 +161,10 @@ class IoUring final : public AnonymousFile {
     uint64_t submitted_ = 0, completed_ = 0;
     const IoUringRequest* draining_ = nullptr;  // until it is over, nothing behind it starts
     WaitQueue changed_;
+    bool is_enabled_;
+    const RefPtr<SubmissionPoller> poller_;
+    SubmissionPoller::Watch* watch_ = nullptr;  // the poller's
+    WaitQueue room_;  // for those who wait until the poller has taken requests
 };
 
 // Carries out a request, or goes on with one that was woken (operations.cpp).

@@ -19,9 +19,11 @@ constexpr unsigned kMaxBuffers = 1 << 14, kMaxFiles = 1 << 15;
 constexpr uint32_t kFeatures = IORING_FEAT_SINGLE_MMAP | IORING_FEAT_NODROP |
                                IORING_FEAT_SUBMIT_STABLE | IORING_FEAT_RW_CUR_POS |
                                IORING_FEAT_CUR_PERSONALITY | IORING_FEAT_FAST_POLL |
-                               IORING_FEAT_EXT_ARG | IORING_FEAT_CQE_SKIP;
-// Polling by the kernel (IOPOLL, SQPOLL), shared workers and larger entries are not.
-constexpr uint32_t kSetupFlags = IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP |
+                               IORING_FEAT_EXT_ARG | IORING_FEAT_CQE_SKIP |
+                               IORING_FEAT_SQPOLL_NONFIXED;
+// Polling of devices (IOPOLL) and larger entries are not.
+constexpr uint32_t kSetupFlags = IORING_SETUP_SQPOLL | IORING_SETUP_SQ_AFF |
+                                 IORING_SETUP_ATTACH_WQ | IORING_SETUP_CQSIZE | IORING_SETUP_CLAMP |
                                  IORING_SETUP_R_DISABLED | IORING_SETUP_SUBMIT_ALL |
                                  IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG |
                                  IORING_SETUP_SINGLE_ISSUER | IORING_SETUP_DEFER_TASKRUN;
@@ -35,12 +37,64 @@ Result<unsigned> ring_size(unsigned asked, unsigned maximum, bool clamps) {
     return std::bit_ceil(asked);
 }
 
-Result<RefPtr<IoUring>> get_ring(int fd) {
+// What has to do with interrupting the task makes no sense with SQPOLL.
+Result<void> check_setup_flags(uint32_t flags) {
+    constexpr uint32_t kTaskRun =
+        IORING_SETUP_COOP_TASKRUN | IORING_SETUP_TASKRUN_FLAG | IORING_SETUP_DEFER_TASKRUN;
+    constexpr uint32_t kFlagged = IORING_SETUP_COOP_TASKRUN | IORING_SETUP_DEFER_TASKRUN;
+    const auto has = [flags](uint32_t flag) { return (flags & flag) != 0; };
+    if (flags & ~kSetupFlags) return Error(EINVAL);
+    if (has(IORING_SETUP_SQPOLL) && has(kTaskRun)) return Error(EINVAL);
+    if (has(IORING_SETUP_TASKRUN_FLAG) && !has(kFlagged)) return Error(EINVAL);
+    if (has(IORING_SETUP_DEFER_TASKRUN) && !has(IORING_SETUP_SINGLE_ISSUER)) return Error(EINVAL);
+    if (has(IORING_SETUP_SQ_AFF) && !has(IORING_SETUP_SQPOLL)) return Error(EINVAL);
+    return {};
+}
+
+// EBADF; `if_other`: it is something else.
+Result<RefPtr<IoUring>> get_ring(int fd, int if_other = EOPNOTSUPP) {
     BorrowedFile file = current_process()->descriptors->borrow(fd);
     if (!file) return Error(EBADF);
     IoUring* ring = file_as<IoUring>(*file);
-    if (!ring) return Error(EOPNOTSUPP);
+    if (!ring) return Error(if_other);
     return RefPtr<IoUring>(ring);
+}
+
+// The ring that IORING_SETUP_ATTACH_WQ names. Without SQPOLL there is nothing to share.
+Result<RefPtr<SubmissionPoller>> find_poller(const io_uring_params& params) {
+    Result<RefPtr<IoUring>> ring = get_ring(static_cast<int>(params.wq_fd), EINVAL);
+    if (!ring.ok()) return Error(ring.error_code() == EBADF ? ENXIO : EINVAL);
+    if (!(params.flags & IORING_SETUP_SQPOLL)) return RefPtr<SubmissionPoller>();
+    SubmissionPoller* poller = (*ring)->poller();
+    if (!poller) return Error(EINVAL);
+    return RefPtr<SubmissionPoller>(poller);
+}
+
+Result<RefPtr<SubmissionPoller>> make_poller(const io_uring_params& params) {
+    if (params.flags & IORING_SETUP_ATTACH_WQ) return find_poller(params);
+    if (!(params.flags & IORING_SETUP_SQPOLL)) return RefPtr<SubmissionPoller>();
+    uint64_t affinity = online_cpus();
+    if (params.flags & IORING_SETUP_SQ_AFF) {
+        if (params.sq_thread_cpu >= cpu_count) return Error(EINVAL);
+        affinity = uint64_t{1} << params.sq_thread_cpu;
+    }
+    return SubmissionPoller::start(affinity);
+}
+
+// Does not sleep.
+Result<RefPtr<IoUring>> make_ring(const io_uring_params& params, RefPtr<RingMemory> memory) {
+    constexpr uint64_t kNsPerMs = 1'000'000, kDefaultIdleNs = 1'000'000'000;
+    std::unique_ptr<SubmissionPoller::Watch> watch;
+    if (params.flags & IORING_SETUP_SQPOLL) {
+        const uint64_t asked_ns = params.sq_thread_idle * kNsPerMs;
+        watch = TRY(make_unique_object<SubmissionPoller::Watch>(
+            memory, asked_ns != 0 ? asked_ns : kDefaultIdleNs));
+    }
+    Path path = TRY(make_event_path("[io_uring]"));
+    RefPtr<Inode> inode = path.dentry->inode_ref();
+    RefPtr<SubmissionPoller> poller = TRY(make_poller(params));
+    return make_ref<IoUring>(path, std::move(inode), O_RDWR, std::move(memory), params.flags,
+                             std::move(poller), std::move(watch));
 }
 
 // What `arg` of io_uring_enter(2) holds: a signal set, or with EXT_ARG a time limit too.
@@ -68,6 +122,14 @@ Result<WaitArgument> read_wait_argument(uint64_t address, size_t size, unsigned 
         argument.deadline = Deadline::after(to_ns(time));
     }
     return argument;
+}
+
+// The thread of a ring that polls does it, and is believed to have done.
+unsigned submit(IoUring& ring, unsigned count, unsigned flags) {
+    if (!ring.poller()) return ring.submit(count);
+    if (flags & IORING_ENTER_SQ_WAKEUP) ring.poller()->wake();
+    if (flags & IORING_ENTER_SQ_WAIT) ring.wait_for_room();
+    return count;
 }
 
 Result<void> wait_for_completions(IoUring& ring, unsigned count, const WaitArgument& argument) {
@@ -178,7 +240,7 @@ Result<long> sys_io_uring_setup(unsigned entries, unsigned long params_address) 
     for (uint32_t word : params.resv) {
         if (word != 0) return Error(EINVAL);
     }
-    if (params.flags & ~kSetupFlags) return Error(EINVAL);
+    TRY(check_setup_flags(params.flags));
     const bool clamps = params.flags & IORING_SETUP_CLAMP;
     params.sq_entries = TRY(ring_size(entries, RingMemory::kMaxEntries, clamps));
     params.cq_entries = params.sq_entries * 2;
@@ -190,9 +252,9 @@ Result<long> sys_io_uring_setup(unsigned entries, unsigned long params_address) 
     params.features = kFeatures;
     RefPtr<RingMemory> memory = TRY(RingMemory::create(params.sq_entries, params.cq_entries));
     memory->fill_offsets(params);
+    RefPtr<IoUring> ring = TRY(make_ring(params, std::move(memory)));
     TRY(pointer.write(params));
-    return open_event_file<IoUring>("[io_uring]", O_RDWR | O_CLOEXEC, std::move(memory),
-                                    params.flags);
+    return install_descriptor(std::move(ring), O_RDWR | O_CLOEXEC);
 }
 
 Result<long> sys_io_uring_enter(int fd, unsigned to_submit, unsigned min_complete, unsigned flags,
@@ -201,7 +263,8 @@ Result<long> sys_io_uring_enter(int fd, unsigned to_submit, unsigned min_complet
                                 IORING_ENTER_SQ_WAIT | IORING_ENTER_EXT_ARG;
     if (flags & ~kKnown) return Error(EINVAL);
     RefPtr<IoUring> ring = TRY(get_ring(fd));
-    const unsigned submitted = TRY(ring->submit(to_submit));
+    if (!ring->is_enabled()) return Error(EBADFD);
+    const unsigned submitted = submit(*ring, to_submit, flags);
     if (submitted != to_submit || !(flags & IORING_ENTER_GETEVENTS)) {
         return static_cast<long>(submitted);
     }
@@ -237,8 +300,8 @@ Result<long> sys_io_uring_register(int fd, unsigned opcode, unsigned long arg, u
             if (arg == 0 || count > 256) return Error(EINVAL);
             return probe(arg, count);
         case IORING_REGISTER_ENABLE_RINGS:
-            if (ring->is_enabled) return Error(EBADFD);
-            ring->is_enabled = true;
+            if (ring->is_enabled()) return Error(EBADFD);
+            ring->enable();
             return 0;
         default:
             return Error(EINVAL);

@@ -4,6 +4,8 @@
 #include <cstring>
 #include <new>
 
+#include "libposix/fs/pseudo/text_buffer.h"
+
 namespace coracle {
 namespace {
 
@@ -91,6 +93,16 @@ void RingMemory::put(const io_uring_cqe& completion) {
     memcpy(slots + (tail & (completions_ - 1)) * sizeof(completion), &completion,
            sizeof(completion));
     word(kCompletionTail).store(tail + 1, std::memory_order_release);
+}
+
+void RingMemory::describe_state(TextBuffer& to) const {
+    const uint32_t head = word(kHead), tail = word(kTail);
+    const uint32_t completed_head = word(kCompletionHead), completed_tail = word(kCompletionTail);
+    to.print("SqMask:\t0x%x\nSqHead:\t%u\nSqTail:\t%u\nCachedSqHead:\t%u\n", submissions_ - 1,
+             head, tail, head);
+    to.print("CqMask:\t0x%x\nCqHead:\t%u\nCqTail:\t%u\nCachedCqTail:\t%u\n", completions_ - 1,
+             completed_head, completed_tail, completed_tail);
+    to.print("SQEs:\t%u\nCQEs:\t%u\n", tail - head, completed_tail - completed_head);
 }
 
 Result<PhysAddr> RingMemory::page(uint64_t index, bool) {

@@ -13,6 +13,8 @@
 
 namespace coracle {
 
+class TextBuffer;
+
 class RingMemory final : public MemoryObject {
   public:
     static constexpr unsigned kMaxEntries = 32768;  // of submissions; completions: twice that
@@ -31,12 +33,16 @@ class RingMemory final : public MemoryObject {
     void clear_flag(uint32_t flag) { word(kFlags).fetch_and(~flag); }
 
     // Completions.
+    unsigned completion_count() const { return completions_; }
     unsigned ready_completions() const;
     bool is_full() const { return ready_completions() >= completions_; }
     // Precondition: !is_full().
     void put(const io_uring_cqe& completion);
     void count_overflow() { word(kOverflow).fetch_add(1); }
     bool suppresses_eventfd() const { return word(kCompletionFlags) & IORING_CQ_EVENTFD_DISABLED; }
+
+    // The rings' lines of /proc/PID/fdinfo/N.
+    void describe_state(TextBuffer& to) const;
 
     // MemoryObject: by the offsets IORING_OFF_*.
     Result<PhysAddr> page(uint64_t index, bool for_write) override;
