@@ -63,6 +63,16 @@ size_t IoBuffer::fill_zero(size_t length) {
     });
 }
 
+IoBuffer::Segment IoBuffer::front() {
+    if (space_ == Space::kKernel) return {address_, rest_};
+    while (piece_ == 0) {
+        address_ = next_->address;
+        piece_ = std::min<size_t>(next_++->length, rest_);
+        rest_ -= piece_;
+    }
+    return {address_, piece_};
+}
+
 void IoBuffer::skip(size_t length) {
     for_each_piece(length, [](uint64_t, size_t, size_t piece) { return piece; });
 }

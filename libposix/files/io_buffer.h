@@ -61,6 +61,8 @@ class IoBuffer {
     }
 
     void skip(size_t length);
+    // The next bytes that lie in one piece. Precondition: not empty.
+    Segment front();
     // Keeps only the first `size` bytes.
     void truncate(size_t size) {
         piece_ = std::min(piece_, size);
@@ -69,6 +71,9 @@ class IoBuffer {
 
     // RWF_* of preadv2(2) and pwritev2(2), and:
     static constexpr uint32_t kMoreToCome = 1u << 31;  // another write follows at once: MSG_MORE
+    // Kernel memory of whole page frames that whoever gets the bytes may keep by reference
+    // (get_frame) instead of a copy.
+    static constexpr uint32_t kStablePages = 1u << 30;
     uint32_t flags = 0;
 
   private:

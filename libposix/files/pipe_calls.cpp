@@ -23,9 +23,12 @@ class PageReader {
     }
     // Up to `length` bytes at the position, and to the page's end. Empty at the end of the file.
     Result<std::span<const char>> read(File& from, uint64_t position, size_t length) {
-        const bool is_cached = from.inode().is_regular() && from.inode().is_mappable();
-        return is_cached ? share(from.inode(), position, length) : copy(from, position, length);
+        is_shared_ = from.inode().is_regular() && from.inode().is_mappable();
+        return is_shared_ ? share(from.inode(), position, length) : copy(from, position, length);
     }
+
+    // Whether what was read is the file's own page, not a copy that the next read overwrites.
+    bool is_shared() const { return is_shared_; }
 
   private:
     Result<std::span<const char>> share(Inode& inode, uint64_t position, size_t length) {
@@ -47,6 +50,7 @@ class PageReader {
     }
 
     PhysAddr frame_ = 0;
+    bool is_shared_ = false;
 };
 
 // Moves up to `count` bytes from one file to another by page, until the source ends or either side
@@ -61,6 +65,7 @@ Result<long> copy_between(File& from, uint64_t& from_position, File& to, uint64_
         if (!part.ok()) error = part.error_code();
         if (!part.ok() || part->empty()) break;
         IoBuffer out = IoBuffer::kernel(part->data(), part->size());
+        if (reader.is_shared()) out.flags |= IoBuffer::kStablePages;
         const bool is_last =
             done + part->size() == count || from_position + part->size() >= from.inode().size();
         if (!is_last) out.flags |= IoBuffer::kMoreToCome;

@@ -139,9 +139,14 @@ Result<size_t> move_pipe_to_file(Pipe& from, File& to, uint64_t& position, size_
             TRY(from.wait_for_data(nonblocking));
             if (from.is_empty()) break;
         }
-        const Pipe::Buffer& first = from.at(0);
+        Pipe::Buffer& first = from.at(0);
         const size_t part = std::min<size_t>(first.length, length - done);
         IoBuffer buffer = IoBuffer::kernel(first.data(), part);
+        if (to.socket()) {
+            // It may keep the page, which the pipe then must not use again.
+            first.is_shared = true;
+            buffer.flags |= IoBuffer::kStablePages;
+        }
         Result<size_t> put = to.write(buffer, position);
         if (!put.ok() && done == 0) return put.error();
         if (!put.ok()) break;

@@ -274,4 +274,20 @@ bool AddressSpace::is_resident(const Region& region, uint64_t address) {
     return true;
 }
 
+Result<PhysAddr> AddressSpace::reference_page(uint64_t page) {
+    for (;;) {
+        bool is_huge = false;
+        const uint64_t* entry = table_.find(page, &is_huge);
+        if (entry && *entry & pte::kPresent) {
+            const PhysAddr frame =
+                pte::address(*entry) + (is_huge ? page & (kHugePageSize - 1) : 0);
+            get_frame(frame);
+            return frame;
+        }
+        const FaultOutcome outcome = resolve_fault(page, false, false);
+        if (outcome == FaultOutcome::kOutOfMemory) return Error(ENOMEM);
+        if (outcome != FaultOutcome::kResolved) return Error(EFAULT);
+    }
+}
+
 }  // namespace coracle

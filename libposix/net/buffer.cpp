@@ -89,7 +89,7 @@ void Buffer::recycle(Buffer* block) {
 }
 
 void Buffer::destroy_block(Buffer* owner) {
-    if (owner->release_) owner->release_(owner->release_context_);
+    if (owner->release_) owner->release_(owner->begin_, owner->release_context_);
     pool.push(owner);
 }
 
@@ -103,6 +103,7 @@ BufferPtr Buffer::allocate(size_t capacity, size_t headroom) {
     if (!block) return nullptr;
     Buffer* buffer = new (block) Buffer;
     buffer->size_class_ = static_cast<uint8_t>(size_class);
+    buffer->memory_size_ = static_cast<uint32_t>(kBufferBlockSizes[size_class]);
     buffer->begin_ = static_cast<uint8_t*>(block) + kBufferHeaderSize;
     buffer->end_ = static_cast<uint8_t*>(block) + kBufferBlockSizes[size_class];
     buffer->data_ = buffer->begin_ + headroom;
@@ -116,6 +117,7 @@ BufferPtr Buffer::wrap(void* data, size_t length, Release release, void* context
     buffer->data_ = buffer->begin_ = static_cast<uint8_t*>(data);
     buffer->end_ = buffer->begin_ + length;
     buffer->length_ = static_cast<uint32_t>(length);
+    buffer->memory_size_ += buffer->length_;
     buffer->release_ = release;
     buffer->release_context_ = context;
     return BufferPtr(buffer);

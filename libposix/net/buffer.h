@@ -101,15 +101,15 @@ constexpr size_t kPacketHeadroom = 160;
 
 class alignas(16) Buffer {
   public:
-    // Called with the last header on wrapped memory.
-    using Release = void (*)(void* context);
+    // Called with the last header on wrapped memory; `data` is where that began.
+    using Release = void (*)(void* data, void* context);
     static constexpr size_t kControlSize = 64;
 
     // An empty buffer with at least this capacity, `headroom` of it before data(). Null when out
     // of memory, or if `capacity` is above kLargeBufferCapacity.
     static BufferPtr allocate(size_t capacity, size_t headroom = 0);
     // A buffer on memory of somebody else's (a page of the page cache, a pinned page of the
-    // application), which is kept by reference until release(context). Null when out of memory;
+    // application), which is kept by reference until release(data, context). Null when out of memory;
     // then release is not called.
     static BufferPtr wrap(void* data, size_t length, Release release, void* context);
     // A header on `length` bytes from `offset` of this one buffer (not of its chain); null when out
@@ -126,15 +126,13 @@ class alignas(16) Buffer {
     size_t tailroom() const { return static_cast<size_t>(end_ - data_) - length_; }
     // Whether other headers have bytes of the same block.
     bool is_shared() const { return owner_->references_ != 1; }
-    // What it costs in memory (SO_RCVBUF and the like count this): the whole block, or the header
-    // alone if the bytes belong to another.
-    size_t memory_size() const {
-        return owner_ == this ? kBufferBlockSizes[size_class_] : kBufferHeaderSize;
-    }
+    // What it costs in memory (SO_RCVBUF and the like count this): the whole block or what was
+    // wrapped, or the header alone if the bytes belong to another.
+    size_t memory_size() const { return memory_size_; }
     // What holding it costs a receiver: bytes of another's block too, which that one may have stopped
     // paying for.
     size_t held_memory() const {
-        return owner_ == this ? kBufferBlockSizes[size_class_] : kBufferHeaderSize + length_;
+        return owner_ == this ? memory_size_ : kBufferHeaderSize + length_;
     }
 
     // Grow or shrink the range at either end. Preconditions: headroom(), tailroom(), length().
@@ -227,6 +225,7 @@ class alignas(16) Buffer {
     uint8_t* end_ = nullptr;
     uint32_t length_ = 0;
     uint32_t references_ = 1;  // of owners: the headers on the block, its own while in use
+    uint32_t memory_size_ = kBufferHeaderSize;
     uint8_t size_class_ = 0;
     Release release_ = nullptr;
     void* release_context_ = nullptr;

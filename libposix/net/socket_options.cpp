@@ -66,11 +66,13 @@ bool is_on_off(int option) {
     return option >= 0 && option < 64 && (kOnOffOptions >> option & 1) != 0;
 }
 
-Result<void> set_on_off(Socket& socket, int option, bool on) {
+Result<void> set_on_off(Socket& socket, int option, int value) {
     if (!is_on_off(option)) return Error(ENOPROTOOPT);
+    const bool on = value != 0;
     if (option == SO_DEBUG && on && !has_capability(kCapNetAdmin)) return Error(EACCES);
     if (option == SO_LOCK_FILTER && !on && socket.options.is_on(option)) return Error(EPERM);
     if (option == SO_ZEROCOPY && !socket.has_zero_copy()) return Error(EOPNOTSUPP);
+    if (option == SO_ZEROCOPY && (value < 0 || value > 1)) return Error(EINVAL);
     socket.options.set(option, on);
     return {};
 }
@@ -146,7 +148,7 @@ Result<void> set_value(Socket& socket, int option, UserIn<char> value, unsigned 
             options.timestamping = static_cast<uint32_t>(number);
             return {};
         default:
-            return set_on_off(socket, option, number != 0);
+            return set_on_off(socket, option, number);
     }
 }
 

@@ -1,6 +1,7 @@
 #include "libposix/net/virtio_queue_pair.h"
 
 #include "kernel-min/devices/clock_source.h"
+#include "libposix/net/awaited_sends.h"
 #include "libposix/net/link/ethernet.h"
 #include "libposix/net/network.h"
 
@@ -121,6 +122,8 @@ bool VirtioQueuePair::receive_frames() {
 bool VirtioQueuePair::poll() {
     interface_.statistics.rx_polls++;
     bool any_sent = reclaim();
+    if (awaited_sends) [[unlikely]]
+        watch_transmit();
     return receive_frames() || any_sent;
 }
 
@@ -190,6 +193,17 @@ bool VirtioQueuePair::reclaim() {
     bool any = reclaim_sent();
     if (!backlog_.is_empty()) send_backlog();
     return any;
+}
+
+// Has the device interrupt for what it has sent, as long as somebody waits for that.
+void VirtioQueuePair::watch_transmit() {
+    do {
+        reclaim();
+        if (!awaited_sends || transmit_.free_descriptors() == transmit_.size()) {
+            if (backlog_.is_empty()) transmit_.disable_interrupts();
+            return;
+        }
+    } while (transmit_.enable_interrupts());
 }
 
 void VirtioQueuePair::send_backlog() {
@@ -284,9 +298,12 @@ void VirtioQueuePair::transmit(BufferPtr& frame) {
 
 void VirtioQueuePair::tell_device() {
     has_queued_ = false;
-    if (!transmit_.publish()) return;
-    interface_.statistics.tx_kicks++;
-    device_.notify_transmit(index_);
+    if (transmit_.publish()) {
+        interface_.statistics.tx_kicks++;
+        device_.notify_transmit(index_);
+    }
+    if (awaited_sends) [[unlikely]]
+        watch_transmit();
 }
 
 }  // namespace coracle::net

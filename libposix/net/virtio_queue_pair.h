@@ -57,6 +57,7 @@ class VirtioQueuePair {
     bool reclaim();
     bool reclaim_sent();
     void send_backlog();
+    void watch_transmit();
     bool queue_frame(BufferPtr& frame);
     void write_header(Buffer& frame);
     void ask_for_interrupts();

@@ -98,42 +98,33 @@ void DatagramSocket::icmp_error(const IcmpError& error, std::span<const uint8_t>
     if (!receives_errors()) {
         // RFC 1122, 4.1.3.3: sockets without the queue learn of hard errors, when connected.
         if (!is_hard || !is_connected_) return;
-    } else if (errors_memory_ < options.receive_buffer) {
-        BufferPtr queued = Buffer::allocate(payload.size());
-        if (queued) {
-            if (!payload.empty())
-                memcpy(queued->append(payload.size()), payload.data(), payload.size());
-            queued->control<QueuedError>() = {
-                .destination = error.destination,
-                .offender = error.offender,
-                .error = static_cast<uint32_t>(error.error),
-                .info = error.mtu,
-                .port = port,
-                .origin = is_v4 ? uint8_t{SO_EE_ORIGIN_ICMP} : uint8_t{SO_EE_ORIGIN_ICMP6},
-                .type = error.type,
-                .code = error.code};
-            errors_memory_ += queued->memory_size();
-            errors_.push_back(std::move(queued));
-        }
+    } else if (errors_.memory() < options.receive_buffer) {
+        errors_.push({.destination = error.destination,
+                      .offender = error.offender,
+                      .error = static_cast<uint32_t>(error.error),
+                      .info = error.mtu,
+                      .data = 0,
+                      .port = port,
+                      .origin = is_v4 ? uint8_t{SO_EE_ORIGIN_ICMP} : uint8_t{SO_EE_ORIGIN_ICMP6},
+                      .type = error.type,
+                      .code = error.code},
+                     payload);
     }
     error_ = error.error;
     changed_.wake_all(POLLIN | POLLERR | POLLOUT);
 }
 
 void DatagramSocket::local_error(int error, const Target& target, uint32_t info) {
-    if (!receives_errors() || errors_memory_ >= options.receive_buffer) return;
-    BufferPtr queued = Buffer::allocate(0);
-    if (!queued) return;
-    queued->control<QueuedError>() = {.destination = target.to.address,
-                                      .offender = wildcard_like(target.to.address),
-                                      .error = static_cast<uint32_t>(error),
-                                      .info = info,
-                                      .port = target.to.port,
-                                      .origin = SO_EE_ORIGIN_LOCAL,
-                                      .type = 0,
-                                      .code = 0};
-    errors_memory_ += queued->memory_size();
-    errors_.push_back(std::move(queued));
+    if (!receives_errors() || errors_.memory() >= options.receive_buffer) return;
+    errors_.push({.destination = target.to.address,
+                  .offender = wildcard_like(target.to.address),
+                  .error = static_cast<uint32_t>(error),
+                  .info = info,
+                  .data = 0,
+                  .port = target.to.port,
+                  .origin = SO_EE_ORIGIN_LOCAL,
+                  .type = 0,
+                  .code = 0});
 }
 
 uint32_t DatagramSocket::poll_events() {
@@ -378,43 +369,9 @@ void DatagramSocket::put_controls(ReceiveMessage& message, const DatagramInfo& i
 }
 
 Result<size_t> DatagramSocket::receive_error(ReceiveMessage& message) {
-    BufferPtr queued = errors_.pop_front();
-    if (!queued) return Error(EAGAIN);
-    errors_memory_ -= queued->memory_size();
-    QueuedError error = queued->control<QueuedError>();
-    size_t size = std::min<size_t>(queued->length(), message.data.size());
-    if (size < queued->length()) message.result_flags |= MSG_TRUNC;
-    if (message.data.copy_out(queued->data(), size) != size) return Error(EFAULT);
-    if (message.from) write_endpoint(family(), {error.destination, error.port, 0}, *message.from);
-    struct {
-        sock_extended_err error;
-        union {
-            sockaddr_in v4;
-            sockaddr_in6 v6;
-        } offender;
-    } report{};
-    report.error = {.ee_errno = error.error,
-                    .ee_origin = error.origin,
-                    .ee_type = error.type,
-                    .ee_code = error.code,
-                    .ee_pad = 0,
-                    .ee_info = error.info,
-                    .ee_data = 0};
-    bool is_v4 = family() == AF_INET;
-    bool is_icmp = error.origin != SO_EE_ORIGIN_LOCAL;
-    if (is_icmp) {
-        SocketAddress offender;
-        write_endpoint(family(), {error.offender, 0, 0}, offender);
-        memcpy(&report.offender, offender.bytes, offender.length);
-    }
-    size_t report_size =
-        sizeof(sock_extended_err) + (is_v4 ? sizeof(sockaddr_in) : sizeof(sockaddr_in6));
-    message.put_control(is_v4 ? SOL_IP : SOL_IPV6, is_v4 ? IP_RECVERR : IPV6_RECVERR, &report,
-                        report_size);
-    message.result_flags |= MSG_ERRQUEUE;
+    const size_t size = TRY(errors_.receive(family(), message));
     // The next one becomes SO_ERROR, as on Linux.
-    error_ =
-        errors_.is_empty() ? 0 : static_cast<int>(errors_.first()->control<QueuedError>().error);
+    error_ = errors_.first_error();
     return size;
 }
 

@@ -2,6 +2,7 @@
 // differ in how messages find them and what they send.
 #pragma once
 
+#include "libposix/net/inet/error_queue.h"
 #include "libposix/net/inet/inet_options.h"
 #include "libposix/net/inet/socket_endpoint.h"
 
@@ -16,14 +17,6 @@ struct DatagramInfo {
     uint16_t source_port = 0, destination_port = 0;
     uint8_t hop_limit = 0, traffic_class = 0;
     uint16_t segment_size = 0;  // of datagrams that UDP_GRO joined to one message; 0: one
-};
-
-// Of a message in the error queue (IP_RECVERR): struct sock_extended_err, with who reports it.
-struct QueuedError {
-    IpAddress destination, offender;  // of the message that failed; who says so
-    uint32_t error, info;
-    uint16_t port;
-    uint8_t origin, type, code;
 };
 
 class DatagramSocket : public Socket {
@@ -83,6 +76,7 @@ class DatagramSocket : public Socket {
     bool address_is_bound_ = false;  // by bind(2), not by connect(2)
     bool receive_is_shut_ = false, send_is_shut_ = false;
     int error_ = 0;
+    ErrorQueue errors_;
     WaitQueue changed_;
 
   private:
@@ -90,8 +84,8 @@ class DatagramSocket : public Socket {
     BufferPtr take_or_share(bool peek);
     void put_controls(ReceiveMessage& message, const DatagramInfo& info);
 
-    BufferQueue queue_, errors_;
-    size_t queued_memory_ = 0, errors_memory_ = 0;
+    BufferQueue queue_;
+    size_t queued_memory_ = 0;
     uint64_t drops_ = 0;
 };
 

@@ -25,6 +25,7 @@ StreamSocket::StreamSocket(SocketPlace place, uint32_t flags, Kind kind)
 }
 
 StreamSocket::~StreamSocket() {
+    if (zero_copy_) zero_copy_->detach();
     if (listener_) {
         TcpScope scope;
         tcp_stack().stop_listening(*listener_);
@@ -257,7 +258,7 @@ uint32_t StreamSocket::poll_events() {
     }
     tcp::Connection& connection = *connection_;
     State now = connection.state;
-    uint32_t events = connection.error_code ? POLLERR : 0;
+    uint32_t events = connection.error_code || !errors_.is_empty() ? POLLERR : 0;
     bool receive_ended = receive_is_shut_ || connection.fin_received || now == State::kClosed;
     bool send_ended = connection.send_shut || now == State::kClosed;
     if ((receive_ended && send_ended) || now == State::kClosed) events |= POLLHUP;

@@ -9,6 +9,7 @@
 #include "kernel-min/sched/sleep_lock.h"
 #include "libposix/net/inet/inet_options.h"
 #include "libposix/net/inet/socket_endpoint.h"
+#include "libposix/net/inet/zero_copy.h"
 #include "libposix/net/tcp/stack.h"
 
 namespace coracle::net {
@@ -36,6 +37,7 @@ class StreamSocket final : public Socket,
     Result<void> get_option(int level, int option, const OptionWriter& to) override;
     void option_changed(int option) override;
     int take_error() override;
+    bool has_zero_copy() const override { return true; }
     bool is_listening() const override { return static_cast<bool>(listener_); }
     Result<size_t> bytes_to_receive() override;
     Result<size_t> bytes_to_send() override;
@@ -67,7 +69,9 @@ class StreamSocket final : public Socket,
     tcp::ConnectionOptions connection_options() const;
     // The options of the core that are in force: the connection's, the listener's, or to be.
     void push_options();
-    Result<BufferPtr> read_piece(IoBuffer& data);
+    Result<BufferPtr> read_piece(IoBuffer& data, ZeroCopySend* send);
+    // Null: the message is an ordinary one.
+    Result<RefPtr<ZeroCopySend>> begin_zero_copy(const SendMessage& message);
     Result<size_t> receive_urgent(ReceiveMessage& message);
     Result<bool> receive_some(ReceiveMessage& message, size_t& done, size_t& peeked);
     Result<int> no_data_result() const;
@@ -80,6 +84,8 @@ class StreamSocket final : public Socket,
     Endpoint local_, remote_;
     RefPtr<tcp::Connection> connection_;
     RefPtr<tcp::Listener> listener_;
+    ErrorQueue errors_;
+    RefPtr<ZeroCopyCounter> zero_copy_;
     WaitQueue changed_;
     SleepLock reading_;  // a reader's place at the head of the queue
     uint32_t user_;      // SO_REUSEPORT is for the same user's alone

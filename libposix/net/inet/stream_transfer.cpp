@@ -11,13 +11,19 @@ namespace coracle::net {
 namespace {
 constexpr size_t kLargestPiece = kLargeBufferCapacity - kPacketHeadroom;
 constexpr size_t kMediumPiece = buffer_capacity(3) - kPacketHeadroom;
+// Fewer bytes of a page cost less to copy than to refer to.
+constexpr size_t kLeastOfPage = 2048;
 }  // namespace
 
 // The next bytes of a message in a buffer of their own. EFAULT; ENOBUFS.
-Result<BufferPtr> StreamSocket::read_piece(IoBuffer& data) {
+Result<BufferPtr> StreamSocket::read_piece(IoBuffer& data, ZeroCopySend* send) {
     // More than the buffer has room for is queued rather than cut in small pieces.
     size_t space = std::max(connection_->send_space(), kMediumPiece);
     size_t size = std::min({data.size(), kLargestPiece, space});
+    if (send && !send->is_copied()) return send->take_pages(data, size);
+    if (data.flags & IoBuffer::kStablePages && size >= kLeastOfPage) {
+        return take_stable_page(data, size);
+    }
     BufferPtr piece = Buffer::allocate(size + kPacketHeadroom, kPacketHeadroom);
     if (!piece && size > kMediumPiece) {
         size = kMediumPiece;
@@ -28,6 +34,15 @@ Result<BufferPtr> StreamSocket::read_piece(IoBuffer& data) {
     if (copied == 0) return Error(EFAULT);
     piece->truncate(copied);
     return piece;
+}
+
+Result<RefPtr<ZeroCopySend>> StreamSocket::begin_zero_copy(const SendMessage& message) {
+    const bool is_wanted = message.flags & MSG_ZEROCOPY && options.is_on(SO_ZEROCOPY);
+    if (!is_wanted || message.data.is_empty()) return RefPtr<ZeroCopySend>();
+    auto route = find_route(remote_.address, local_.address,
+                            static_cast<uint32_t>(options.bound_device));
+    const bool is_copied = !route.ok() || !can_send_pages(route.value());
+    return ZeroCopySend::begin(zero_copy_, errors_, changed_, is_copied);
 }
 
 Result<size_t> StreamSocket::send(SendMessage& message) {
@@ -50,6 +65,9 @@ Result<size_t> StreamSocket::send(SendMessage& message) {
         }));
     }
     connect_is_pending_ = connect_is_pending_ && connection->state == State::kClosed;
+    RefPtr<ZeroCopySend> zero_copy;
+    if (message.flags & MSG_ZEROCOPY) [[unlikely]]
+        zero_copy = TRY(begin_zero_copy(message));
     size_t sent = 0;
     while (!message.data.is_empty()) {
         bool may_send = !connection->error_code && !connection->send_shut;
@@ -76,12 +94,12 @@ Result<size_t> StreamSocket::send(SendMessage& message) {
             int error = std::exchange(connection->error_code, 0);
             return fail(error ? error : EPIPE);
         }
-        auto piece = read_piece(message.data);
+        auto piece = read_piece(message.data, zero_copy.get());
         if (!piece.ok()) {
             if (sent) break;
             return piece.error();
         }
-        size_t size = piece.value()->length();
+        size_t size = zero_copy ? piece.value()->chain_length() : piece.value()->length();
         uint8_t flags = 0;
         if (message.flags & MSG_MORE || !message.data.is_empty()) flags |= tcp::kSendMore;
         if (message.flags & MSG_OOB && message.data.is_empty()) flags |= tcp::kSendUrgent;
@@ -92,6 +110,7 @@ Result<size_t> StreamSocket::send(SendMessage& message) {
             return fail(queued.error_code());
         }
         sent += size;
+        if (zero_copy) zero_copy->count();
     }
     // Autotuning shows in SO_SNDBUF.
     if (!options.send_buffer_locked) options.send_buffer = connection->send_buffer_limit();
@@ -173,7 +192,7 @@ Result<bool> StreamSocket::receive_some(ReceiveMessage& message, size_t& done, s
 }
 
 Result<size_t> StreamSocket::receive(ReceiveMessage& message) {
-    if (message.flags & MSG_ERRQUEUE) return Error(EAGAIN);
+    if (message.flags & MSG_ERRQUEUE) return errors_.receive(family(), message);
     RefPtr<tcp::Connection> connection = connection_;
     if (!connection || listener_) return Error(ENOTCONN);
     if (message.flags & MSG_OOB) return receive_urgent(message);

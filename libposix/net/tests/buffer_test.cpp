@@ -79,7 +79,7 @@ TEST_F(BufferTest, ReleasesWrappedMemoryOnce) {
     BufferPtr part;
     {
         BufferPtr whole = Buffer::wrap(
-            page, 16, [](void* count) { ++*static_cast<int*>(count); }, &released);
+            page, 16, [](void*, void* count) { ++*static_cast<int*>(count); }, &released);
         part = whole->share(2, 4);
     }
     EXPECT_EQ(text_of(*part), "page");

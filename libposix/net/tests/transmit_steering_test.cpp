@@ -59,7 +59,7 @@ TEST(FlowHash, ShortFramesAreNotReadBeyondTheirEnd) {
             Bytes part(whole.begin(), whole.begin() + static_cast<long>(size));
             // Wrapped, so that the sanitizer knows where it ends.
             BufferPtr frame = Buffer::wrap(
-                part.data(), part.size(), [](void*) {}, nullptr);
+                part.data(), part.size(), [](void*, void*) {}, nullptr);
             (void)flow_hash(*frame);
         }
     }

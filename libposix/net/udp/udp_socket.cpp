@@ -40,7 +40,9 @@ void register_udp() {
 UdpSocket::UdpSocket(SocketPlace place, uint32_t flags, Kind kind)
     : DatagramSocket(std::move(place), flags, kind), user_(current_process()->credentials.euid) {}
 
-UdpSocket::~UdpSocket() = default;
+UdpSocket::~UdpSocket() {
+    if (zero_copy_) zero_copy_->detach();
+}
 
 Result<void> UdpSocket::bind(const SocketAddress& address) {
     Endpoint local;
@@ -141,6 +143,27 @@ Result<void> UdpSocket::append_to_cork(IoBuffer& data, size_t size) {
     return {};
 }
 
+Result<RefPtr<ZeroCopySend>> UdpSocket::begin_zero_copy(const SendMessage& message,
+                                                        const Target& target) {
+    const bool is_shown_here = target.to.address.is_multicast() || target.route.is_broadcast;
+    const bool is_copied = cork_ || message.flags & MSG_MORE || is_shown_here ||
+                           !can_send_pages(target.route);
+    return ZeroCopySend::begin(zero_copy_, errors_, changed_, is_copied);
+}
+
+// The message in a buffer with room for headers, or behind one.
+Result<BufferPtr> UdpSocket::read_payload(SendMessage& message, size_t size, ZeroCopySend* send) {
+    if (!send || send->is_copied()) return copy_message_in(message.data, size, kPacketHeadroom);
+    BufferPtr first = Buffer::allocate(kSmallBufferCapacity, kPacketHeadroom);
+    if (!first) return Error(ENOBUFS);
+    Buffer* last = first.get();
+    while (!message.data.is_empty()) {
+        last->set_next(TRY(send->take_pages(message.data, message.data.size())));
+        last = last->last();
+    }
+    return first;
+}
+
 Result<size_t> UdpSocket::send(SendMessage& message) {
     size_t size = message.data.size();
     if (size > kMaxIpPacket) return Error(EMSGSIZE);
@@ -158,8 +181,11 @@ Result<size_t> UdpSocket::send(SendMessage& message) {
         TRY(choose_target(message, target));
         if (target.to.port == 0) return Error(EINVAL);
         TRY(bind_if_needed());
-        constexpr size_t kRoom = kPacketHeadroom;
-        BufferPtr payload = TRY(copy_message_in(message.data, size, kRoom));
+        RefPtr<ZeroCopySend> zero_copy;
+        if (message.flags & MSG_ZEROCOPY && options.is_on(SO_ZEROCOPY) && size > 0) [[unlikely]]
+            zero_copy = TRY(begin_zero_copy(message, target));
+        BufferPtr payload = TRY(read_payload(message, size, zero_copy.get()));
+        if (zero_copy) zero_copy->count();
         if (!cork_ && !(message.flags & MSG_MORE)) {
             NetworkScope scope;
             TRY(transmit(std::move(payload), target));

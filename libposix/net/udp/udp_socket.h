@@ -4,6 +4,7 @@
 #include <boost/intrusive/list.hpp>
 
 #include "libposix/net/inet/datagram_socket.h"
+#include "libposix/net/inet/zero_copy.h"
 
 namespace coracle::net {
 
@@ -20,6 +21,8 @@ class UdpSocket final : public DatagramSocket,
     Result<void> set_option(int level, int option, UserIn<char> value, unsigned length) override;
     Result<void> get_option(int level, int option, const OptionWriter& to) override;
 
+    bool has_zero_copy() const override { return true; }
+
     bool reuses_address() const { return options.is_on(SO_REUSEADDR); }
     bool reuses_port() const { return options.is_on(SO_REUSEPORT); }
     uint32_t user() const { return user_; }
@@ -30,8 +33,11 @@ class UdpSocket final : public DatagramSocket,
     Result<void> bind_if_needed();
     Result<void> transmit(BufferPtr payload, const Target& target);
     Result<void> transmit_one(BufferPtr payload, const Target& target);
+    Result<RefPtr<ZeroCopySend>> begin_zero_copy(const SendMessage& message, const Target& target);
+    Result<BufferPtr> read_payload(SendMessage& message, size_t size, ZeroCopySend* send);
     Result<void> append_to_cork(IoBuffer& data, size_t size);
 
+    RefPtr<ZeroCopyCounter> zero_copy_;
     uint32_t user_;  // who created it: SO_REUSEPORT is for the same user's alone
     int cork_ = 0, segment_size_ = 0, receives_merged_ = 0;
     BufferPtr corked_;  // the payload so far
