@@ -29,6 +29,11 @@ def timers_and_processors(bench):
         table.add("8 threads on 2 CPUs", uneven and float(uneven[0]), guest.name, seconds)
         table.add("8 threads on 2 CPUs, their CPU time", uneven and float(uneven[1]), guest.name,
                   seconds)
+        for what in ("futex", "condvar", "pipe", "eventfd"):
+            measured = guest.run("small", ["/bin/micro", "fixed", f"{what}_pingpong"], cpus=2,
+                                 machine="q35").line("M")
+            table.add(f"{what}_pingpong, 2 CPUs", measured and float(measured[1]), guest.name,
+                      microseconds)
     return table
 
 
