@@ -13,7 +13,7 @@ namespace coracle {
 namespace {
 
 // What F_SETFL can change; the other flags stay as they were opened.
-constexpr uint32_t kSettableFlags = O_APPEND | O_NONBLOCK | O_ASYNC | O_DIRECT | O_NOATIME;
+constexpr uint32_t kSettableFlags = O_APPEND | O_NONBLOCK | O_DIRECT | O_NOATIME;
 
 uint64_t descriptor_limit() { return current_process()->limits.soft(Resource::kOpenFiles); }
 
@@ -32,12 +32,15 @@ Result<long> duplicate_to(int old_fd, int new_fd, bool close_on_exec) {
     return new_fd;
 }
 
-Result<long> set_status_flags(File& file, uint32_t flags) {
+Result<long> set_status_flags(File& file, int fd, uint32_t flags) {
     if ((flags & O_NOATIME) && !(file.flags & O_NOATIME) &&
         !is_owner_or_capable(file.inode(), current_process()->credentials)) {
         return Error(EPERM);
     }
     TRY(file.check_flags(flags));
+    if (((file.flags ^ flags) & O_ASYNC) && file.can_signal()) {
+        TRY(set_io_signal(file, fd, flags & O_ASYNC));
+    }
     file.flags = (file.flags & ~kSettableFlags) | (flags & kSettableFlags);
     return 0;
 }
@@ -72,23 +75,10 @@ Result<long> add_seals(File& file, uint64_t seals) {
     return 0;
 }
 
-// F_SETOWN_EX and F_GETOWN_EX: struct f_owner_ex.
-struct Owner {
-    int32_t type, id;
-};
-constexpr int32_t kOwnerThread = 0, kOwnerProcess = 1, kOwnerGroup = 2;
-
-Result<long> set_owner(File& file, UserIn<Owner> pointer) {
-    Owner owner = TRY(pointer.read());
-    if (owner.type < kOwnerThread || owner.type > kOwnerGroup) return Error(EINVAL);
-    file.owner = owner.type == kOwnerGroup ? -owner.id : owner.id;
-    return 0;
-}
-
-Result<long> get_owner(File& file, UserOut<Owner> pointer) {
-    bool is_group = file.owner < 0;
-    TRY(pointer.write(Owner{is_group ? kOwnerGroup : kOwnerProcess,
-                            is_group ? -file.owner : file.owner}));
+Result<long> set_owner(File& file, UserIn<FileOwner> pointer) {
+    const FileOwner owner = TRY(pointer.read());
+    if (owner.type < FileOwner::kThread || owner.type > FileOwner::kGroup) return Error(EINVAL);
+    TRY(set_file_owner(file, owner));
     return 0;
 }
 
@@ -143,7 +133,7 @@ Result<long> sys_fcntl(int fd, unsigned command, unsigned long argument) {
         case F_GETFL:
             return file->flags;
         case F_SETFL:
-            return set_status_flags(*file, static_cast<uint32_t>(argument));
+            return set_status_flags(*file, fd, static_cast<uint32_t>(argument));
         case F_GETLK:
         case F_SETLK:
         case F_SETLKW:
@@ -152,14 +142,15 @@ Result<long> sys_fcntl(int fd, unsigned command, unsigned long argument) {
         case F_OFD_SETLKW:
             return lock_call(*file, command, argument);
         case F_GETOWN:
-            return file->owner;
+            return file_owner_number(*file);
         case F_SETOWN:
-            file->owner = static_cast<int32_t>(argument);
+            TRY(set_file_owner(*file, static_cast<int32_t>(argument)));
             return 0;
         case __F_GETOWN_EX:
-            return get_owner(*file, UserOut<Owner>(argument));
+            TRY(UserOut<FileOwner>(argument).write(file->owner));
+            return 0;
         case __F_SETOWN_EX:
-            return set_owner(*file, UserIn<Owner>(argument));
+            return set_owner(*file, UserIn<FileOwner>(argument));
         case __F_GETSIG:
             return file->owner_signal;
         case __F_SETSIG:
@@ -211,8 +202,9 @@ Result<long> sys_ioctl(int fd, unsigned command, unsigned long argument) {
         }
         case FIOASYNC: {
             bool on = TRY(UserIn<int>(argument).read()) != 0;
-            // Nothing here signals its owner, as with regular files on Linux.
-            if (on) return Error(ENOTTY);
+            if (on == ((file->flags & O_ASYNC) != 0)) return 0;
+            if (!file->can_signal()) return Error(ENOTTY);
+            TRY(set_io_signal(*file, fd, on));
             return 0;
         }
         case FIOQSIZE: {

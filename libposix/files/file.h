@@ -8,11 +8,13 @@
 #include <poll.h>
 
 #include <cstdint>
+#include <memory>
 
 #include "kernel-min/lib/ref_ptr.h"
 #include "kernel-min/lib/result.h"
 #include "kernel-min/sched/wait.h"
 #include "libposix/files/io_buffer.h"
+#include "libposix/files/io_signal.h"
 #include "libposix/fs/inode.h"
 #include "libposix/fs/path.h"
 #include "libposix/memory/memory_object.h"
@@ -51,8 +53,9 @@ class File : public RefCounted<File> {
 
     uint32_t flags;         // F_GETFL: access mode and status flags, without O_CLOEXEC
     uint64_t position = 0;  // of read and write, and of getdents
-    int32_t owner = 0;      // F_SETOWN
+    FileOwner owner;        // F_SETOWN
     int owner_signal = 0;   // F_SETSIG
+    std::unique_ptr<IoSignal> io_signal;  // there while O_ASYNC is among the flags
 
     // Transfers up to buffer.size() bytes at `position` and advances it; files without positions
     // (pipes, terminals) leave it alone. Returns the count; 0 from read is end of file. Sleeps
@@ -72,6 +75,8 @@ class File : public RefCounted<File> {
     virtual WaitQueue* wait_queue() { return nullptr; }
     // Whether epoll(7) takes it: EPERM if not.
     virtual bool can_poll() { return wait_queue() != nullptr; }
+    // Whether it can send its owner signals (O_ASYNC). It has a wait queue then.
+    virtual bool can_signal() { return false; }
     // What mmap(2) maps; the same object for the same file. Default: ENODEV.
     virtual Result<RefPtr<MemoryObject>> memory_object();
     // stat(2). Default: the inode's.

@@ -26,6 +26,7 @@ class PipeFile final : public File {
         }
     }
     ~PipeFile() override {
+        io_signal.reset();  // its own close is no news
         if (is_readable()) pipe_->readers--;
         if (is_writable()) pipe_->writers--;
         pipe_->changed.wake_all();
@@ -54,6 +55,7 @@ class PipeFile final : public File {
     }
     uint32_t poll_events() override { return pipe_->poll_events(is_readable(), is_writable()); }
     WaitQueue* wait_queue() override { return &pipe_->changed; }
+    bool can_signal() override { return true; }
     Pipe* pipe() override { return pipe_.get(); }
 
   private:

@@ -98,11 +98,11 @@ Result<long> Socket::ioctl(uint32_t command, uint64_t argument) {
             return answer(argument, bytes_to_send());
         case FIOSETOWN:
         case SIOCSPGRP:
-            owner = TRY(UserIn<int>(argument).read());
+            TRY(set_file_owner(*this, TRY(UserIn<int>(argument).read())));
             return 0;
         case FIOGETOWN:
         case SIOCGPGRP:
-            TRY(UserOut<int>(argument).write(owner));
+            TRY(UserOut<int>(argument).write(file_owner_number(*this)));
             return 0;
     }
     if (interface_ioctl && is_interface_ioctl(command)) return interface_ioctl(command, argument);

@@ -106,6 +106,7 @@ class Socket : public File {
     Result<size_t> write(IoBuffer& from, uint64_t& position) final;
     // SIOCATMARK and the like: override, and end with this one.
     Result<long> ioctl(uint32_t command, uint64_t argument) override;
+    bool can_signal() override { return true; }
     Socket* socket() final { return this; }
 
     SocketWait wait_to_send(uint32_t message_flags) const {

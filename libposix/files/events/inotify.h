@@ -53,6 +53,7 @@ class InotifyFile final : public AnonymousFile {
     Result<long> ioctl(uint32_t command, uint64_t argument) override;
     uint32_t poll_events() override { return events_.empty() ? 0 : POLLIN | POLLRDNORM; }
     WaitQueue* wait_queue() override { return &arrivals_; }
+    bool can_signal() override { return true; }
     void describe_state(TextBuffer& to) override;
 
     // For its watches. The queue may be full, which is an event too.

@@ -57,6 +57,7 @@ class HostInputFile final : public File {
         return events;
     }
     WaitQueue* wait_queue() override { return &HostInput::instance().changed; }
+    bool can_signal() override { return true; }
 };
 
 class HostOutputFile final : public File {
@@ -87,6 +88,7 @@ class HostOutputFile final : public File {
         return output_.credit() >= kAtomicWrite ? POLLOUT | POLLWRNORM : 0;
     }
     WaitQueue* wait_queue() override { return &output_.changed; }
+    bool can_signal() override { return true; }
 
   private:
     HostOutput& output_;
@@ -108,6 +110,7 @@ class TerminalFile final : public File {
     }
     uint32_t poll_events() override { return Terminal::instance().poll_events(); }
     WaitQueue* wait_queue() override { return &Terminal::instance().changed; }
+    bool can_signal() override { return true; }
 };
 
 Result<RefPtr<File>> open_terminal(const Path& path, const RefPtr<Inode>& inode, uint32_t flags) {
