@@ -71,6 +71,7 @@ struct Spinner {
             aborted = spin_in_sequence(own_area(), &may_end, &is_inside, &abort_address);
             left_in_area = own_area()->sequence;
             has_ended = true;
+            while (!may_end) usleep(100);  // there for signals that come late
         });
         while (!is_inside && !has_ended) usleep(100);
     }

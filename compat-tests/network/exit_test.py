@@ -46,7 +46,7 @@ class Exit(unittest.TestCase):
             vm = self.program(kind, server.getsockname()[1])
             connection = server.accept()[0]
             with connection:
-                connection.settimeout(30)
+                connection.settimeout(60)
                 self.assertEqual(self.read_all(connection, pause), EXPECTED)
             self.assertEqual(vm.wait(), status)
 
@@ -63,7 +63,7 @@ class Exit(unittest.TestCase):
         port = free_port()
         vm = self.program("accept", 7000, "-p", f"{port}:7000")
         vm.wait_for("listening")
-        with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        with socket.create_connection(("127.0.0.1", port), timeout=60) as connection:
             self.assertEqual(self.read_all(connection), EXPECTED)
         self.assertEqual(vm.wait(), 3)
 

@@ -15,8 +15,9 @@ global
 defaults
     mode http
     timeout connect 5s
-    timeout client 30s
-    timeout server 30s
+    timeout check 5s
+    timeout client 60s
+    timeout server 60s
     retries 2
     option redispatch
 frontend plain
@@ -83,7 +84,7 @@ class Haproxy(unittest.TestCase):
 
     @classmethod
     def curl(cls, port, path, *words, scheme="http"):
-        return client("curl", "-sS", "-m", "20", "--cacert", cls.certificate, *words,
+        return client("curl", "-sS", "-m", "60", "--cacert", cls.certificate, *words,
                       f"{scheme}://localhost:{cls.ports[port]}{path}")
 
     @classmethod
@@ -116,5 +117,5 @@ class Haproxy(unittest.TestCase):
         self.backends["first"].stop()
         answers = [self.curl(8080, "/who") for _ in range(10)]
         self.assertEqual(set(answers), {b"second"})
-        eventually(lambda: self.assertEqual(self.state("first"), "DOWN"), 20)
+        eventually(lambda: self.assertEqual(self.state("first"), "DOWN"))
         self.assertEqual(self.state("second"), "UP")

@@ -19,7 +19,7 @@ class Iperf3(unittest.TestCase):
     def check_stream(self, report, streams=1):
         self.assertEqual(len(report["streams"]), streams)
         sent, received = report["sum_sent"]["bytes"], report["sum_received"]["bytes"]
-        self.assertGreater(received, 1_000_000)
+        self.assertGreater(received, 100_000)
         self.assertLessEqual(received, sent)
 
     def test_server_receives(self):
@@ -33,9 +33,12 @@ class Iperf3(unittest.TestCase):
 
     def test_server_of_datagrams(self):
         for direction in ([], ["-R"]):
-            total = self.as_server("-u", "-b", "4M", "-l", "1400", *direction)["sum"]
-            self.assertGreater(total["packets"], 100)
-            self.assertLess(total["lost_percent"], 5)
+            def attempt():
+                # A machine that stands still for a moment loses what finds no room meanwhile.
+                total = self.as_server("-u", "-b", "4M", "-l", "1400", *direction)["sum"]
+                self.assertGreater(total["packets"], 100)
+                self.assertLess(total["lost_percent"], 5)
+            eventually(attempt)
 
     def test_client(self):
         for direction in ([], ["-R"]):
@@ -43,9 +46,9 @@ class Iperf3(unittest.TestCase):
             server = start(["iperf3", "-s", "-1", "-B", "127.0.0.1", "-p", port], stdout=-3)
             self.addCleanup(server.wait)
             self.addCleanup(server.kill)
-            eventually(lambda: self.assertIn(f":{port:04X} ", open("/proc/net/tcp").read()), 10)
+            eventually(lambda: self.assertIn(f":{port:04X} ", open("/proc/net/tcp").read()))
             with Machine("iperf3", "-c", "10.0.2.2", "-p", port, "-t", "1", *direction) as vm:
                 self.assertEqual(vm.wait(), 0)
                 totals = re.findall(r"([\d.]+) ([MG])Bytes .*(sender|receiver)", vm.text())
             self.assertEqual([who for _, _, who in totals], ["sender", "receiver"])
-            self.assertEqual(server.wait(10), 0)
+            self.assertEqual(server.wait(60), 0)

@@ -11,8 +11,10 @@ import tempfile
 import time
 
 PR_SET_PDEATHSIG = 1
+# Generous: for a machine that is ten times slower, or busy.
 START_TIMEOUT_S = 120
-CLIENT_TIMEOUT_S = 60
+CLIENT_TIMEOUT_S = 180
+STOP_TIMEOUT_S = 120
 
 EXAMPLES = os.path.realpath(os.path.join(os.path.dirname(__file__), "../../examples"))
 
@@ -115,7 +117,7 @@ class Machine:
             return self.process.returncode
         self.process.terminate()
         try:
-            status = self.process.wait(20)
+            status = self.process.wait(STOP_TIMEOUT_S)
             if status == 128 + signal.SIGKILL:
                 raise AssertionError("the program did not end on SIGTERM")
             return status

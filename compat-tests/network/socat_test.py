@@ -21,7 +21,7 @@ class Socat(unittest.TestCase):
         port = free_port()
         vm = self.socat("TCP-LISTEN:7000", "PIPE", published=port)
         vm.wait_for("listening on")
-        answer = client("socat", "-t", "10", "-", f"TCP:127.0.0.1:{port}", data=DATA)
+        answer = client("socat", "-t", "60", "-", f"TCP:127.0.0.1:{port}", data=DATA)
         self.assertEqual(answer, DATA)
         self.assertEqual(vm.wait(), 0)
 
@@ -39,7 +39,7 @@ class Socat(unittest.TestCase):
         vm.wait_for("listening on")
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
             udp.connect(("127.0.0.1", port))
-            udp.settimeout(10)
+            udp.settimeout(60)
             for n in range(50):
                 udp.send(b"datagram %d" % n)
                 self.assertEqual(udp.recv(1000), b"datagram %d" % n)
@@ -58,9 +58,9 @@ class Socat(unittest.TestCase):
             thread = threading.Thread(target=serve)
             thread.start()
             text = b"0123456789abcdef\n" * 20_000
-            vm = self.socat("-t", "10", "-", f"TCP:10.0.2.2:{port}", data=text)
+            vm = self.socat("-t", "60", "-", f"TCP:10.0.2.2:{port}", data=text)
             self.assertEqual(vm.wait(), 0)
-            thread.join(10)
+            thread.join(60)
         self.assertEqual(bytes(received), text)
         self.assertIn("<" + text[::-1].decode() + ">", vm.text())
 
@@ -71,7 +71,7 @@ class Socat(unittest.TestCase):
         self.addCleanup(echo.kill)
         vm = self.socat("TCP-LISTEN:7000", f"TCP:10.0.2.2:{target}", published=port)
         vm.wait_for("listening on")
-        answer = client("socat", "-t", "10", "-", f"TCP:127.0.0.1:{port}", data=DATA)
+        answer = client("socat", "-t", "60", "-", f"TCP:127.0.0.1:{port}", data=DATA)
         self.assertEqual(answer, DATA)
 
     def test_refused_connection(self):
@@ -87,6 +87,6 @@ class Socat(unittest.TestCase):
                      "PIPE")
         self.addCleanup(vm.stop)
         vm.wait_for("listening on")
-        answer = client("socat", "-t", "10", "-",
+        answer = client("socat", "-t", "60", "-",
                         f"OPENSSL:localhost:{port},cafile={folder}/certificate.pem", data=DATA)
         self.assertEqual(answer, DATA)

@@ -15,7 +15,7 @@ class Text:
     """One connection that speaks the text protocol."""
 
     def __init__(self, port):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=30)
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
         self.file = self.socket.makefile("rb")
 
     def ask(self, line, data=b""):
@@ -59,7 +59,7 @@ class Memcached(unittest.TestCase):
 
     @classmethod
     def statistics(cls):
-        text = client("memcstat", f"--servers=127.0.0.1:{cls.port}", timeout_s=5).decode()
+        text = client("memcstat", f"--servers=127.0.0.1:{cls.port}").decode()
         return dict(re.findall(r"^\s*(\w+): (.*)$", text, re.MULTILINE))
 
     def connect(self):
@@ -108,7 +108,7 @@ class Memcached(unittest.TestCase):
     def test_udp(self):
         self.assertEqual(self.connect().store("datagram", b"over udp"), b"STORED\r\n")
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            udp.settimeout(10)
+            udp.settimeout(60)
             udp.connect(("127.0.0.1", self.port))
             for request in range(200):
                 # The header: request, number of this datagram, how many, reserved.
