@@ -12,7 +12,8 @@
 // Sleeps the whole time, whatever signals come.
 inline void sleep_ns(long time) {
     timespec rest = {time / 1'000'000'000, time % 1'000'000'000};
-    while (nanosleep(&rest, &rest) != 0 && errno == EINTR) {}
+    while (nanosleep(&rest, &rest) != 0 && errno == EINTR) {
+    }
 }
 
 // Whether the predicate holds within about twenty seconds.
@@ -35,7 +36,8 @@ bool at_last(Predicate predicate) {
     });
 }
 
-// Whether a thread of the process sleeps in the kernel. It may do so on its way, for a lock of libc's.
+// Whether a thread of the process sleeps in the kernel. It may do so on its way, for a lock of
+// libc's.
 inline bool sleeps(pid_t tid) {
     std::ifstream file("/proc/self/task/" + std::to_string(tid) + "/stat");
     std::string stat;
