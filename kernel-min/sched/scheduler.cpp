@@ -21,8 +21,8 @@ constexpr uint64_t kSliceUs = 1'000;
 constexpr uint64_t kWakeCreditUs = kSliceUs;
 // What a fair thread is left alone for by equals that wake: they often want what it holds.
 constexpr uint64_t kShortestRunUs = 500;
-// What a CPU waits awake for another one's thread, if the last wait was no longer: to halt and to be
-// interrupted costs about as much.
+// What a CPU waits awake for another one's thread, if the last wait was no longer: to halt and to
+// be interrupted costs about as much.
 constexpr uint64_t kIdlePollUs = 50;
 
 IdleWork idle_work;
@@ -75,7 +75,8 @@ SELDOM void start_slice(Timer& slice_timer) {
 }
 
 void start_slice_timer(CpuScheduler& scheduler) {
-    if (!scheduler.slice_timer.is_active()) [[unlikely]] start_slice(scheduler.slice_timer);
+    if (!scheduler.slice_timer.is_active()) [[unlikely]]
+        start_slice(scheduler.slice_timer);
 }
 
 // Virtual run time counts from its queue's floor.
@@ -117,8 +118,8 @@ void make_ready_on_busy(Cpu& cpu, Thread& thread, uint64_t credit) {
     const bool is_local = &cpu == current_cpu();
     if (is_local) start_slice_timer(scheduler);
     const bool is_entitled =
-        thread.key < running.key && (thread.key.rank != running.key.rank ||
-                                     running.slice_ticks >= ticks_of.shortest_run);
+        thread.key < running.key &&
+        (thread.key.rank != running.key.rank || running.slice_ticks >= ticks_of.shortest_run);
     // Another CPU starts its timer when it looks.
     if (is_entitled || (!is_local && !scheduler.slice_timer.is_active())) request_reschedule(cpu);
 }
@@ -126,7 +127,8 @@ void make_ready_on_busy(Cpu& cpu, Thread& thread, uint64_t credit) {
 SELDOM void make_ready_at_large(Thread& thread, uint64_t credit) {
     move_to(choose_cpu(thread), thread);
     Cpu& cpu = *thread.cpu;
-    is_idle(cpu) ? make_ready_on_idle(cpu, thread, credit) : make_ready_on_busy(cpu, thread, credit);
+    is_idle(cpu) ? make_ready_on_idle(cpu, thread, credit)
+                 : make_ready_on_busy(cpu, thread, credit);
 }
 
 // Mostly a fair thread is the only one that waits for its CPU, where a fair one wakes it.
@@ -146,8 +148,9 @@ void make_ready(Thread& thread, uint64_t credit) {
     scheduler.ready.add_only(thread, credit);
 }
 
-// Until there is something to look at (true), or it has taken too long. Who wakes this CPU sets `pending`
-// and then looks at `looks_soon`; here it is the other way round, so one of the two sees the other.
+// Until there is something to look at (true), or it has taken too long. Who wakes this CPU sets
+// `pending` and then looks at `looks_soon`; here it is the other way round, so one of the two sees
+// the other.
 bool poll_for_work(Cpu& cpu, uint64_t start) {
     cpu.looks_soon.store(true);
     while (!cpu.pending.load(std::memory_order_relaxed) &&

@@ -8,7 +8,9 @@ namespace coracle {
 
 namespace {
 
-void wake_thread(void* thread) { wake(*static_cast<Thread*>(thread)); }
+void wake_thread(void* thread) {
+    wake(*static_cast<Thread*>(thread));
+}
 
 // Interrupts run their handlers; a signal ends the sleep if it may.
 SELDOM Result<void> look_at_pending(Interruptible interruptible) {

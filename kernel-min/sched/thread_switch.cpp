@@ -14,7 +14,8 @@
 extern "C" {
 void switch_stacks(uint64_t* save, uint64_t load);  // sched/switch.S
 void finish_switch();
-extern char first_run[], first_kernel_run[], short_c_call_return[], long_c_call_return[], syscall_call_return[];
+extern char first_run[], first_kernel_run[], short_c_call_return[], long_c_call_return[],
+    syscall_call_return[];
 }
 
 namespace coracle {
@@ -171,7 +172,8 @@ extern "C" {
 // On the stack of the thread that runs now, after each switch.
 void finish_switch() {
     const coracle::CpuScheduler& scheduler = coracle::current_scheduler();
-    if (scheduler.exited_thread || scheduler.leaving_thread) [[unlikely]] coracle::see_off();
+    if (scheduler.exited_thread || scheduler.leaving_thread) [[unlikely]]
+        coracle::see_off();
 }
 
 // A new thread leaves the kernel for the first time.

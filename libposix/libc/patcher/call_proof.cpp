@@ -134,8 +134,8 @@ CallProof::CallProof(const CodeMap& code, const ObjectRanges& objects,
 }
 
 // To what is behind the calls of the function in its object.
-std::optional<CallProof::Step> CallProof::go_back(const Symbol& function, Step step,
-                                                  Registers live, unsigned depth) const {
+std::optional<CallProof::Step> CallProof::go_back(const Symbol& function, Step step, Registers live,
+                                                  unsigned depth) const {
     constexpr unsigned kMaxTailCalls = 8;
     const auto object = objects_.find(function.value);
     if (!object || depth == kMaxTailCalls) return std::nullopt;

@@ -228,8 +228,7 @@ bool SyscallPatcher::patch_with_jump(size_t index, bool red_zone) {
     code.call_through(areas_.entry);
     if (red_zone) code.bytes({0x48, 0x8d, 0xa4, 0x24, 0x80, 0, 0, 0});  // lea 128(%rsp),%rsp
     code.jump(site.end());
-    write_jump(instructions[first].address, kJump,
-               add_stub(code, jumped_), site.end());
+    write_jump(instructions[first].address, kJump, add_stub(code, jumped_), site.end());
     ++report_.entry_calls;
     return true;
 }

@@ -136,7 +136,9 @@ void leave(Condition& condition, Waiter& waiter) {
 // --- The mutex. That of the default kind is glibc's {__lock, __owner}: its general functions cost
 // several times what is done here, and leave the word as if somebody waited for it.
 
-bool is_plain(const pthread_mutex_t& mutex) { return mutex.__data.__kind == 0; }
+bool is_plain(const pthread_mutex_t& mutex) {
+    return mutex.__data.__kind == 0;
+}
 
 uint32_t& lock_word(pthread_mutex_t& mutex) {
     return reinterpret_cast<uint32_t&>(mutex.__data.__lock);
@@ -239,7 +241,9 @@ Condition& condition_of(pthread_cond_t* variable) {
     return *reinterpret_cast<Condition*>(variable);
 }
 
-bool is_shared(const pthread_cond_t* variable) { return variable->__data.__wrefs & kShared; }
+bool is_shared(const pthread_cond_t* variable) {
+    return variable->__data.__wrefs & kShared;
+}
 
 // --- The functions.
 
@@ -293,14 +297,14 @@ int cond_broadcast(pthread_cond_t* variable) {
 using namespace coracle::libc;
 
 // Both names, for programs and for other functions of libc.
-#define FUNCTION(name, ...)                                                                  \
-    extern "C" int (*resolve_pthread_##name())(__VA_ARGS__) {                                \
-        return coracle_process_page == nullptr ? glibc_pthread_##name : name;                \
-    }                                                                                        \
-    extern "C" __attribute__((visibility("default"), ifunc("resolve_pthread_" #name))) int   \
-        pthread_##name(__VA_ARGS__) noexcept(noexcept(::pthread_##name));                    \
-    extern "C" __attribute__((visibility("default"), ifunc("resolve_pthread_" #name))) int   \
-        __pthread_##name(__VA_ARGS__);
+#define FUNCTION(name, ...)                                                                \
+    extern "C" int (*resolve_pthread_##name())(__VA_ARGS__) {                              \
+        return coracle_process_page == nullptr ? glibc_pthread_##name : name;              \
+    }                                                                                      \
+    extern "C" __attribute__((visibility("default"), ifunc("resolve_pthread_" #name))) int \
+        pthread_##name(__VA_ARGS__) noexcept(noexcept(::pthread_##name));                  \
+    extern "C" __attribute__((visibility("default"),                                       \
+                              ifunc("resolve_pthread_" #name))) int __pthread_##name(__VA_ARGS__);
 
 FUNCTION(cond_wait, pthread_cond_t*, pthread_mutex_t*)
 FUNCTION(cond_timedwait, pthread_cond_t*, pthread_mutex_t*, const timespec*)
