@@ -111,8 +111,11 @@ void make_ready_on_idle(Cpu& cpu, Thread& thread, uint64_t credit) {
 // A thread waits for a CPU that runs another, after which it stands if they are fair.
 void make_ready_on_busy(Cpu& cpu, Thread& thread, uint64_t credit) {
     const Thread& running = *cpu.current;
-    account(*cpu.current);
     CpuScheduler& scheduler = *cpu.scheduler;
+    // One that was woken and has not come to choose yet: the current thread sleeps, or is the idle
+    // one, and must not be charged for that time.
+    if (running.run_state != RunState::kRunning) return scheduler.ready.add_woken(thread, credit);
+    account(*cpu.current);
     if (is_fair(running)) scheduler.ready.raise_floor(running.key.order);
     scheduler.ready.add_woken(thread, credit);
     const bool is_local = &cpu == current_cpu();

@@ -66,7 +66,8 @@ void apply_first_scheduling(Thread& thread) {
     inheritance.own_weight = weight_of(scheduling);
     thread.is_round_robin = scheduling.policy == SchedulingPolicy::kRoundRobin;
     // The parent's may be lent, or not be inherited.
-    if (thread.key.rank != inheritance.own_rank) thread.key = {inheritance.own_rank, 0};
+    if (thread.key.rank != inheritance.own_rank)
+        set_entitlement(thread, inheritance.own_rank, inheritance.own_weight);
     thread.weight = inheritance.own_weight;
 }
 

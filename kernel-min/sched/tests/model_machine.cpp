@@ -176,7 +176,7 @@ struct Machine::Processor {
         cpu.scheduler = &scheduler;
         cpu.current = scheduler.idle_thread = &idle;
         idle.cpu = &cpu;
-        idle.run_state = RunState::kRunning;
+        idle.run_state = RunState::kSleeping;
     }
     Cpu cpu = {};
     CpuScheduler scheduler;

@@ -156,6 +156,33 @@ TEST_P(Scheduler, SleepersMove) {
     EXPECT_EQ(0u, misplaced);
 }
 
+// A CPU that two threads wake one after the other has not come to run the first when the second
+// does. Who slept on it, or the idle thread, must not be charged for the time until then: all that
+// come later would start behind it.
+TEST_P(Scheduler, IdleTimeIsNobodys) {
+    if (GetParam() < 2) GTEST_SKIP();
+    constexpr uint64_t kIdleNs = 2'000'000'000, kTicksPerNs = 2;  // model_machine.cpp: tsc_to_ns()
+    Semaphore never, wanted[2];
+    uint64_t run_until[2] = {};
+    for (unsigned i = 0; i < 2; i++) {
+        machine_.add_thread([&, i](Random&) {
+            call("move", [&] { set_affinity(self(), 2); });
+            call("take", [&] { return wanted[i].take(Deadline::never()); });
+            call("look", [&] { run_until[i] = self().key.order - kFirstVirtualTime; });
+        });
+    }
+    machine_.add_thread([&](Random&) {
+        call("move", [&] { set_affinity(self(), 1); });
+        call("sleep", [&] { return never.take(Deadline::after(kIdleNs)); });
+        call("put", [&] {
+            wanted[0].put();
+            wanted[1].put();
+        });
+    });
+    machine_.run(kSeconds);
+    for (const uint64_t order : run_until) EXPECT_LT(order, kIdleNs / 2 * kTicksPerNs);
+}
+
 INSTANTIATE_TEST_SUITE_P(Cpus, Scheduler, ::testing::Values(1u, 2u, 4u));
 
 }  // namespace
