@@ -47,9 +47,7 @@ struct Cpu {
     // or idles without having halted. See make_look() in sched/scheduler.h.
     std::atomic<bool> looks_soon;
 
-    // The queue for the kernel lock.
-    std::atomic<Cpu*> next_waiter;
-    std::atomic<bool> lock_granted, waits_halted;
+    std::atomic<bool> lock_granted;  // the kernel lock, while this CPU waits for it
 
     // The TLB (sched/tlb.h). The core answers FLUSH_VECTOR by these.
     uint64_t page_table;         // what CR3 holds

@@ -6,57 +6,90 @@
 namespace coracle {
 namespace {
 
-std::atomic<Cpu*> last_waiter;  // or the holder
+std::atomic<bool> is_locked;
+// Of the CPUs that wait: those that have halted (bit n: CPU n), and how many are awake or have been
+// woken. Whoever is awake takes the lock when it becomes free, and so nobody needs to be woken then.
+std::atomic<uint64_t> halted_waiters;
+std::atomic<uint32_t> awake_waiters;
+// One that was woken and came too late: it gets the lock next, whoever else is there.
+std::atomic<Cpu*> next_holder;
 
-void wait_for_grant(Cpu& cpu) {
-    constexpr unsigned kPolls = 200;
-    for (;;) {
-        for (unsigned i = 0; i < kPolls; i++) {
-            if (cpu.lock_granted.load(std::memory_order_acquire)) return;
-            asm volatile("pause");
-        }
-        // Whoever grants it looks at waits_halted afterwards: one of the two sees the other.
-        cpu.pending.fetch_and(~kPendingWake);
-        cpu.waits_halted.store(true);
-        if (!cpu.lock_granted.load()) core::halt(kPendingWake);
-        cpu.waits_halted.store(false, std::memory_order_relaxed);
-    }
+uint64_t bit(const Cpu& cpu) {
+    return uint64_t{1} << cpu.id;
 }
 
-void grant(Cpu& cpu) {
-    cpu.lock_granted.store(true);
-    if (cpu.waits_halted.load()) core::send_interrupt(cpu, WAKE_VECTOR);
+bool try_lock() {
+    return !is_locked.load(std::memory_order_relaxed) &&
+           !is_locked.exchange(true, std::memory_order_acquire);
+}
+
+// Counts a waiter that has halted among those that are awake. False: somebody has done so.
+bool take_from_halted(const Cpu& cpu) {
+    if (!(halted_waiters.fetch_and(~bit(cpu)) & bit(cpu))) return false;
+    awake_waiters.fetch_add(1);
+    return true;
+}
+
+void wake_waiter(Cpu& cpu) {
+    if (take_from_halted(cpu)) core::send_interrupt(cpu, WAKE_VECTOR);
+}
+
+// True: the CPU has the lock, and is counted as awake.
+bool poll(Cpu& cpu) {
+    constexpr unsigned kPolls = 200;
+    for (unsigned i = 0; i < kPolls; i++) {
+        if (cpu.lock_granted.load(std::memory_order_acquire) || try_lock()) return true;
+        asm volatile("pause");
+    }
+    return false;
+}
+
+// Whoever unlocks looks for halted waiters afterwards, and a waiter looks at the lock after it has
+// said that it will halt: one of the two sees the other.
+bool halt_unless_free(Cpu& cpu) {
+    cpu.pending.fetch_and(~kPendingWake);
+    halted_waiters.fetch_or(bit(cpu));
+    awake_waiters.fetch_sub(1);
+    const bool has_lock = cpu.lock_granted.load() || (!is_locked.load() && try_lock());
+    if (!has_lock) core::halt(kPendingWake);
+    take_from_halted(cpu);
+    return has_lock;
+}
+
+[[gnu::noinline]] void wait_for_lock(Cpu& cpu) {
+    cpu.looks_soon.store(true, std::memory_order_relaxed);
+    awake_waiters.fetch_add(1);
+    while (!poll(cpu) && !halt_unless_free(cpu)) {
+        Cpu* nobody = nullptr;
+        next_holder.compare_exchange_strong(nobody, &cpu);
+    }
+    awake_waiters.fetch_sub(1);
+    // Only a holder looks at these.
+    if (next_holder.load(std::memory_order_relaxed) == &cpu) {
+        next_holder.store(nullptr, std::memory_order_relaxed);
+    }
+    cpu.lock_granted.store(false, std::memory_order_relaxed);
+    cpu.looks_soon.store(false, std::memory_order_relaxed);
 }
 
 }  // namespace
 
 void lock_kernel() {
     Cpu& cpu = *current_cpu();
-    cpu.next_waiter.store(nullptr, std::memory_order_relaxed);
-    cpu.lock_granted.store(false, std::memory_order_relaxed);
-    Cpu* before = last_waiter.exchange(&cpu, std::memory_order_acq_rel);
-    if (before) {
-        cpu.looks_soon.store(true, std::memory_order_relaxed);
-        before->next_waiter.store(&cpu, std::memory_order_release);
-        wait_for_grant(cpu);
-        cpu.looks_soon.store(false, std::memory_order_relaxed);
-    }
+    if (!try_lock()) wait_for_lock(cpu);
     cpu.holds_kernel_lock = true;
 }
 
 void unlock_kernel() {
-    Cpu& cpu = *current_cpu();
-    cpu.holds_kernel_lock = false;
-    Cpu* next = cpu.next_waiter.load(std::memory_order_acquire);
-    if (!next) {
-        Cpu* expected = &cpu;
-        if (last_waiter.compare_exchange_strong(expected, nullptr, std::memory_order_release)) {
-            return;
-        }
-        // Somebody has queued and is about to say so.
-        while (!(next = cpu.next_waiter.load(std::memory_order_acquire))) asm volatile("pause");
+    current_cpu()->holds_kernel_lock = false;
+    if (Cpu* next = next_holder.load(std::memory_order_relaxed)) [[unlikely]] {
+        next->lock_granted.store(true);
+        wake_waiter(*next);
+        return;
     }
-    grant(*next);
+    is_locked.store(false);
+    const uint64_t halted = halted_waiters.load();
+    if (halted && !awake_waiters.load()) wake_waiter(*cpus[__builtin_ctzl(halted)]);
 }
 
 }  // namespace coracle

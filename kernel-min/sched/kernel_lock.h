@@ -2,8 +2,9 @@
 // thread: a switch of threads keeps it, and a CPU that idles gives it away. So kernel code is
 // atomic from one sleep to the next, on one CPU and on many.
 //
-// CPUs queue for it in order and hand it on (an MCS queue, Mellor-Crummey and Scott 1991). A CPU
-// that waits polls for a moment and then halts, because a hypervisor may have stopped the holder.
+// A CPU that waits polls for a moment and then halts, because a hypervisor may have stopped the
+// holder. For the same reason the lock is not handed on in order: who comes while the next one is
+// still waking takes it first. One that was woken and found it taken gets it next, so nobody starves.
 // With one CPU it costs nothing: the entries that take it are not in use (syscall-table/entry.S).
 #pragma once
 
