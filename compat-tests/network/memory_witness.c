@@ -1,5 +1,5 @@
-// A thread that answers whoever connects with /proc/meminfo and /proc/net/sockstat, preloaded into a
-// server whose machine is to be watched (tools/soak): MEMORY_WITNESS is its port.
+// A thread that answers whoever connects with /proc/meminfo, /proc/self/status and /proc/net/sockstat,
+// preloaded into a server whose machine is to be watched (tools/soak): MEMORY_WITNESS is its port.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -25,6 +25,7 @@ static void* serve(void* argument) {
         int connection = accept4(listener, NULL, NULL, SOCK_CLOEXEC);
         if (connection < 0) continue;
         send_file(connection, "/proc/meminfo");
+        send_file(connection, "/proc/self/status");
         send_file(connection, "/proc/net/sockstat");
         close(connection);
     }
