@@ -70,6 +70,14 @@ def localhost_certificate():
     return os.path.realpath(made.decode().rstrip("\n"))
 
 
+def start_example(case, name, *arguments, ready):
+    """Sets `case.server` to what examples/NAME/run starts, until the end of the test case `case`.
+    Waits until it has written `ready`."""
+    case.server = Machine(*arguments, script=os.path.join(EXAMPLES, name, "run"))
+    case.addClassCleanup(case.server.stop)
+    case.server.wait_for(ready)
+
+
 class Machine:
     """A virtual machine that runs until the end of its `with` block, or until stop()."""
 

@@ -1,22 +1,17 @@
 """What server.go answers."""
 import hashlib
-import os
 import random
 import unittest
 
-from machine import Machine, client, free_port
-
-FOLDER = os.path.dirname(os.path.realpath(__file__))
+from machine import client, free_port, start_example
 
 
 class Go(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         port = free_port()
-        cls.server = Machine(port, script=os.path.join(FOLDER, "run"))
-        cls.addClassCleanup(cls.server.stop)
         cls.base = f"http://localhost:{port}"
-        cls.server.wait_for("listening")
+        start_example(cls, "go", port, ready="listening")
 
     def curl(self, *words, data=None):
         return client("curl", "-sS", "--fail", *words, data=data)

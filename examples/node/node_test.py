@@ -5,7 +5,7 @@ import os
 import random
 import unittest
 
-from machine import Machine, client, free_port
+from machine import client, free_port, start_example
 
 FOLDER = os.path.dirname(os.path.realpath(__file__))
 CERTIFICATE = os.path.join(FOLDER, "../../build/examples/localhost/certificate.pem")
@@ -15,10 +15,8 @@ class Node(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         ports = free_port(), free_port()
-        cls.server = Machine(*ports, script=os.path.join(FOLDER, "run"))
-        cls.addClassCleanup(cls.server.stop)
         cls.http, cls.https = f"http://localhost:{ports[0]}", f"https://localhost:{ports[1]}"
-        cls.server.wait_for("listening")
+        start_example(cls, "node", *ports, ready="listening")
 
     def curl(self, *words, data=None):
         return client("curl", "-sS", "--fail", "--cacert", CERTIFICATE, *words, data=data)

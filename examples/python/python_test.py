@@ -5,7 +5,7 @@ import socket
 import tempfile
 import unittest
 
-from machine import Machine, client, eventually, free_port
+from machine import Machine, client, eventually, free_port, start_example
 
 FOLDER = os.path.dirname(os.path.realpath(__file__))
 CONNECTIONS = 100
@@ -15,13 +15,12 @@ class Asyncio(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.port = free_port()
-        cls.server = Machine(cls.port, script=os.path.join(FOLDER, "run"))
-        cls.addClassCleanup(cls.stop)
-        cls.server.wait_for("listening")
+        cls.addClassCleanup(cls.check_end)
+        start_example(cls, "python", cls.port, ready="listening")
 
     @classmethod
-    def stop(cls):
-        status = cls.server.stop()
+    def check_end(cls):
+        status = cls.server.wait()
         assert status == 0, status
 
     def connect(self):

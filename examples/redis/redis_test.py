@@ -1,10 +1,8 @@
 """What Redis answers to Debian's clients."""
-import os
 import unittest
 
-from machine import Machine, client, eventually, free_port, start
+from machine import client, eventually, free_port, start, start_example
 
-FOLDER = os.path.dirname(os.path.realpath(__file__))
 KEYS = 10_000
 
 
@@ -12,10 +10,8 @@ class Redis(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         cls.port = free_port()
-        cls.server = Machine(cls.port, "--enable-debug-command", "yes",
-                             script=os.path.join(FOLDER, "run"))
-        cls.addClassCleanup(cls.server.stop)
-        cls.server.wait_for("Ready to accept connections")
+        start_example(cls, "redis", cls.port, "--enable-debug-command", "yes",
+                      ready="Ready to accept connections")
 
     @classmethod
     def cli(cls, *words, data=None):

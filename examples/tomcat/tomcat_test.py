@@ -3,7 +3,7 @@ import os
 import tempfile
 import unittest
 
-from machine import Machine, client, free_port
+from machine import client, free_port, start_example
 
 FOLDER = os.path.dirname(os.path.realpath(__file__))
 
@@ -12,14 +12,13 @@ class Tomcat(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         port = free_port()
-        cls.server = Machine(port, script=os.path.join(FOLDER, "run"))
-        cls.addClassCleanup(cls.stop)
         cls.base = f"http://localhost:{port}"
-        cls.server.wait_for("Server startup in", timeout_s=120)
+        cls.addClassCleanup(cls.check_end)
+        start_example(cls, "tomcat", port, ready="Server startup in")
 
     @classmethod
-    def stop(cls):
-        status = cls.server.stop()
+    def check_end(cls):
+        status = cls.server.wait()
         assert 'Destroying ProtocolHandler ["http-nio-8080"]' in cls.server.text()
         assert status == 128 + 15, status  # what the JVM returns after its shutdown hooks
 
