@@ -9,22 +9,15 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <fstream>
 #include <set>
 #include <sstream>
 #include <string>
 #include <thread>
 
+#include "proc_support.h"
 #include "threads_support.h"
 
 namespace {
-
-std::string read_file(const std::string& path) {
-    std::ifstream file(path);
-    std::stringstream text;
-    text << file.rdbuf();
-    return text.str();
-}
 
 std::string task_file(pid_t tid, const std::string& name) {
     return "/proc/self/task/" + std::to_string(tid) + "/" + name;
