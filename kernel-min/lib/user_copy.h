@@ -25,34 +25,34 @@ size_t clear_user_partial(uint64_t to, size_t size);
 
 [[nodiscard]] bool clear_user(uint64_t to, size_t size);
 
+template <typename Word>
+[[nodiscard, gnu::always_inline]] inline bool copy_word_from_user(void* to, uint64_t from) {
+    Word word;
+    if (!is_user_range(from, sizeof(word)) || !load_user_word(from, word)) return false;
+    __builtin_memcpy(to, &word, sizeof(word));
+    return true;
+}
+template <typename Word>
+[[nodiscard, gnu::always_inline]] inline bool copy_word_to_user(uint64_t to, const void* from) {
+    Word word;
+    __builtin_memcpy(&word, from, sizeof(word));
+    return is_user_range(to, sizeof(word)) && store_user_word(to, word);
+}
+
 // Words cost one instruction each where the size is a constant.
 [[nodiscard, gnu::always_inline]] inline bool copy_from_user(void* to, uint64_t from,
                                                              size_t size) {
-    if (__builtin_constant_p(size) && size == sizeof(uint64_t)) {
-        uint64_t word;
-        if (!is_user_range(from, size) || !load_user_word(from, word)) return false;
-        __builtin_memcpy(to, &word, sizeof(word));
-        return true;
-    }
-    if (__builtin_constant_p(size) && size == sizeof(uint32_t)) {
-        uint32_t word;
-        if (!is_user_range(from, size) || !load_user_word(from, word)) return false;
-        __builtin_memcpy(to, &word, sizeof(word));
-        return true;
+    if (__builtin_constant_p(size)) {
+        if (size == sizeof(uint64_t)) return copy_word_from_user<uint64_t>(to, from);
+        if (size == sizeof(uint32_t)) return copy_word_from_user<uint32_t>(to, from);
     }
     return copy_from_user_partial(to, from, size) == size;
 }
 [[nodiscard, gnu::always_inline]] inline bool copy_to_user(uint64_t to, const void* from,
                                                            size_t size) {
-    if (__builtin_constant_p(size) && size == sizeof(uint64_t)) {
-        uint64_t word;
-        __builtin_memcpy(&word, from, sizeof(word));
-        return is_user_range(to, size) && store_user_word(to, word);
-    }
-    if (__builtin_constant_p(size) && size == sizeof(uint32_t)) {
-        uint32_t word;
-        __builtin_memcpy(&word, from, sizeof(word));
-        return is_user_range(to, size) && store_user_word(to, word);
+    if (__builtin_constant_p(size)) {
+        if (size == sizeof(uint64_t)) return copy_word_to_user<uint64_t>(to, from);
+        if (size == sizeof(uint32_t)) return copy_word_to_user<uint32_t>(to, from);
     }
     return copy_to_user_partial(to, from, size) == size;
 }
