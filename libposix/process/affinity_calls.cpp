@@ -7,21 +7,12 @@
 #include "syscall-table/handlers.h"
 
 namespace coracle {
-namespace {
-
-Result<Thread*> find_any(int tid) {
-    Thread* thread = tid ? find_thread(static_cast<uint32_t>(tid)) : current_thread();
-    if (!thread) return Error(ESRCH);
-    return thread;
-}
-
-}  // namespace
 
 Result<long> sys_sched_setaffinity(int tid, unsigned int size, UserIn<unsigned long> mask) {
     uint64_t wanted = 0;
     const size_t bytes = std::min<size_t>(size, sizeof(wanted));
     if (!copy_from_user(&wanted, mask.address(), bytes)) return Error(EFAULT);
-    Thread* thread = TRY(find_any(tid));
+    Thread* thread = TRY(find_any_thread(tid));
     TRY(check_may_schedule(*thread));
     if (!(wanted & online_cpus())) return Error(EINVAL);
     set_affinity(*thread, wanted & online_cpus());
@@ -30,7 +21,7 @@ Result<long> sys_sched_setaffinity(int tid, unsigned int size, UserIn<unsigned l
 
 Result<long> sys_sched_getaffinity(int tid, unsigned int size, UserOut<unsigned long> mask) {
     if (size == 0 || size % sizeof(unsigned long) != 0) return Error(EINVAL);
-    const Thread* thread = TRY(find_any(tid));
+    const Thread* thread = TRY(find_any_thread(tid));
     TRY(mask.write(thread->affinity & online_cpus()));
     return sizeof(unsigned long);
 }

@@ -16,20 +16,15 @@ Result<Kind> to_kind(int which, int first) {
     return static_cast<Kind>(which - first);
 }
 
-// Calls visit(Thread&) -> Result<void> for all that are meant, and tells the last error; ESRCH: there
-// are none. 0 is the caller, its group or its user.
+// Calls visit(Thread&) -> Result<void> for all that are meant, and tells the last error; ESRCH:
+// there are none. 0 is the caller, its group or its user.
 template <typename Visitor>
 Result<void> for_each_thread(Kind kind, int who, Visitor visit) {
-    const auto id = static_cast<uint32_t>(who);
-    if (kind == Kind::kThread) {
-        Thread* thread = id ? find_thread(id) : current_thread();
-        if (!thread) return Error(ESRCH);
-        return visit(*thread);
-    }
+    if (kind == Kind::kThread) return visit(*TRY(find_any_thread(who)));
     Process& process = *current_process();
     const uint32_t own =
         kind == Kind::kGroup ? process.process_group : process.credentials.uid;
-    if (id != 0 && id != own) return Error(ESRCH);
+    if (who != 0 && static_cast<uint32_t>(who) != own) return Error(ESRCH);
     Result<void> outcome;
     for (Thread& thread : process.threads) {
         auto visited = visit(thread);

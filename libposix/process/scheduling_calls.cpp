@@ -37,9 +37,7 @@ enum AttributeFlag : uint64_t {
 // A tid of a call; 0 is the caller. EINVAL, ESRCH.
 Result<Thread*> find_any(int tid) {
     if (tid < 0) return Error(EINVAL);
-    Thread* thread = tid ? find_thread(static_cast<uint32_t>(tid)) : current_thread();
-    if (!thread) return Error(ESRCH);
-    return thread;
+    return find_any_thread(tid);
 }
 
 // sched(7), "Privileges and resource limits". EPERM.

@@ -71,6 +71,12 @@ Thread* find_thread(uint32_t tid) {
     return found == threads_by_tid.end() ? nullptr : &*found;
 }
 
+Result<Thread*> find_any_thread(int tid) {
+    Thread* thread = tid ? find_thread(static_cast<uint32_t>(tid)) : current_thread();
+    if (!thread) return Error(ESRCH);
+    return thread;
+}
+
 Result<Thread*> find_own_thread(int tid) {
     if (tid == 0) return current_thread();
     const auto found = threads_by_tid.find(static_cast<uint32_t>(tid));

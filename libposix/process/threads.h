@@ -19,8 +19,9 @@ void add_thread(Process& process, Thread& thread);
 
 // Null if there is no such thread. A process's first thread is found as long as the process.
 Thread* find_thread(uint32_t tid);
-// The same in one process; 0 is the current thread. ESRCH.
-Result<Thread*> find_own_thread(int tid);
+// The same for a call's argument: 0 is the current thread. ESRCH.
+Result<Thread*> find_any_thread(int tid);
+Result<Thread*> find_own_thread(int tid);  // one of the current process
 
 // comm: prctl(PR_SET_NAME), /proc/PID/task/TID/comm. The first thread's is the process's.
 char (&thread_name(Thread& thread))[16];
