@@ -1,4 +1,5 @@
-// epoll_create, epoll_create1, epoll_ctl, epoll_wait, epoll_pwait, epoll_pwait2: events and waiting.
+// epoll_create, epoll_create1, epoll_ctl, epoll_wait, epoll_pwait, epoll_pwait2: events and
+// waiting.
 #include <sys/mman.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>

@@ -98,8 +98,8 @@ TEST(ProcessScheduling, IoPriority) {
 
 class Futex : public ::testing::Test {
   protected:
-    static long call(const void* word, int operation, unsigned value = 0, const void* time = nullptr,
-                     const void* word2 = nullptr, unsigned value3 = 0) {
+    static long call(const void* word, int operation, unsigned value = 0,
+                     const void* time = nullptr, const void* word2 = nullptr, unsigned value3 = 0) {
         return syscall(SYS_futex, word, operation, value, time, word2, value3);
     }
     uint32_t word_ = 7, other_ = 3;

@@ -239,7 +239,9 @@ TEST_F(SignalsFault, X87Exceptions) {
 
 TEST_F(SignalsFault, MisalignedVectorAccess) {
     alignas(16) static char bytes[32];
-    EXPECT_EQ(SIGSEGV, signal_of([] { asm volatile("movaps 1(%0), %%xmm0" ::"r"(bytes) : "xmm0"); }));
+    EXPECT_EQ(SIGSEGV, signal_of([] {
+                  asm volatile("movaps 1(%0), %%xmm0" ::"r"(bytes) : "xmm0");
+              }));
     EXPECT_EQ(SI_KERNEL, seen.si_code);
 }
 

@@ -157,7 +157,8 @@ TEST(PthreadCancel, CallsThatWaitAreWhereItHappens) {
         [&] { sem_wait(&semaphore); },
         [&] {
             pthread_mutex_lock(&mutex);
-            pthread_cleanup_push([](void* m) { pthread_mutex_unlock((pthread_mutex_t*)m); }, &mutex);
+            pthread_cleanup_push([](void* m) { pthread_mutex_unlock((pthread_mutex_t*)m); },
+                                 &mutex);
             pthread_cond_wait(&condition, &mutex);
             pthread_cleanup_pop(1);
         },

@@ -152,7 +152,8 @@ class Racers {
         may_start_ = true;
         timespec time = {milliseconds / 1000, milliseconds % 1000 * 1'000'000};
         clock_nanosleep(CLOCK_MONOTONIC, 0, &time, nullptr);
-        const double first = static_cast<double>(counts_[0]), second = static_cast<double>(counts_[1]);
+        const double first = static_cast<double>(counts_[0]),
+                     second = static_cast<double>(counts_[1]);
         may_end_ = true;
         for (std::thread& thread : threads_) thread.join();
         return first / (second > 0 ? second : 1);

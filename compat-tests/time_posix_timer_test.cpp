@@ -16,7 +16,8 @@ namespace {
 constexpr long kMs = 1'000'000, kSecond = 1'000'000'000;
 
 itimerspec setting(long value_ns, long interval_ns = 0) {
-    return {{interval_ns / kSecond, interval_ns % kSecond}, {value_ns / kSecond, value_ns % kSecond}};
+    return {{interval_ns / kSecond, interval_ns % kSecond},
+            {value_ns / kSecond, value_ns % kSecond}};
 }
 long ns(const timespec& time) { return time.tv_sec * kSecond + time.tv_nsec; }
 long now_ns(int clock) {

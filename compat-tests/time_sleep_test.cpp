@@ -79,7 +79,8 @@ TEST(TimeSleep, RefusesBadArguments) {
     EXPECT_EQ(EFAULT, errno);
     EXPECT_EQ(-1, sleep_call(99, 0, &good));
     EXPECT_EQ(EINVAL, errno);
-    for (int clock : {CLOCK_THREAD_CPUTIME_ID, CLOCK_MONOTONIC_RAW, CLOCK_MONOTONIC_COARSE, CLOCK_REALTIME_COARSE}) {
+    for (int clock : {CLOCK_THREAD_CPUTIME_ID, CLOCK_MONOTONIC_RAW, CLOCK_MONOTONIC_COARSE,
+                      CLOCK_REALTIME_COARSE}) {
         EXPECT_EQ(-1, sleep_call(clock, 0, &good));
         EXPECT_EQ(EOPNOTSUPP, errno);
     }

@@ -94,7 +94,8 @@ TEST(Vdso, IsAnElfFileWithItsName) {
     EXPECT_TRUE(vdso.has_unwind_table());
     for (const char* name : {"clock_gettime", "clock_getres", "gettimeofday", "time", "getcpu"}) {
         EXPECT_NE(nullptr, vdso.find<void*>(name)) << name;
-        EXPECT_EQ(vdso.find<void*>(name), vdso.find<void*>((std::string("__vdso_") + name).c_str()));
+        EXPECT_EQ(vdso.find<void*>(name),
+                  vdso.find<void*>((std::string("__vdso_") + name).c_str()));
     }
 }
 

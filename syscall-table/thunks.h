@@ -29,7 +29,8 @@ inline long to_return_value(Result<long>& result) {
 }
 
 template <int errno_code>
-Result<long> unsupported_call(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t number) {
+Result<long> unsupported_call(uint64_t, uint64_t, uint64_t, uint64_t, uint64_t, uint64_t,
+                              uint64_t number) {
     ++g_unsupported_calls[number];
     return Error(errno_code);
 }

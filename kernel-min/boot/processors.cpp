@@ -42,7 +42,9 @@ constexpr PhysAddr kDirectMapEnd = 0x100000000;  // what is mapped from the star
 
 bool sums_to_zero(const void* start, size_t size) {
     uint8_t sum = 0;
-    for (size_t i = 0; i < size; i++) sum = static_cast<uint8_t>(sum + static_cast<const uint8_t*>(start)[i]);
+    for (size_t i = 0; i < size; i++) {
+        sum = static_cast<uint8_t>(sum + static_cast<const uint8_t*>(start)[i]);
+    }
     return sum == 0;
 }
 
@@ -92,7 +94,8 @@ const TableHeader* find_madt() {
 unsigned read_madt(const TableHeader& madt, uint32_t* apic_ids, unsigned capacity) {
     const auto* bytes = reinterpret_cast<const uint8_t*>(&madt);
     unsigned count = 0;
-    for (size_t at = kMadtEntries; at + 2 <= madt.length && bytes[at + 1] >= 2; at += bytes[at + 1]) {
+    for (size_t at = kMadtEntries; at + 2 <= madt.length && bytes[at + 1] >= 2;
+         at += bytes[at + 1]) {
         if (bytes[at] != kLocalApicType || at + sizeof(LocalApicEntry) > madt.length) continue;
         LocalApicEntry entry;
         memcpy(&entry, bytes + at, sizeof(entry));

@@ -54,9 +54,15 @@ inline volatile uint32_t* local_apic(uint32_t offset) {
     return reinterpret_cast<volatile uint32_t*>(DIRECT_MAP_BASE + 0xfee00000 + offset);
 }
 
-inline void out8(uint16_t port, uint8_t value) { asm volatile("outb %0, %1" ::"a"(value), "Nd"(port)); }
-inline void out16(uint16_t port, uint16_t value) { asm volatile("outw %0, %1" ::"a"(value), "Nd"(port)); }
-inline void out32(uint16_t port, uint32_t value) { asm volatile("outl %0, %1" ::"a"(value), "Nd"(port)); }
+inline void out8(uint16_t port, uint8_t value) {
+    asm volatile("outb %0, %1" ::"a"(value), "Nd"(port));
+}
+inline void out16(uint16_t port, uint16_t value) {
+    asm volatile("outw %0, %1" ::"a"(value), "Nd"(port));
+}
+inline void out32(uint16_t port, uint32_t value) {
+    asm volatile("outl %0, %1" ::"a"(value), "Nd"(port));
+}
 inline uint8_t in8(uint16_t port) {
     uint8_t value;
     asm volatile("inb %1, %0" : "=a"(value) : "Nd"(port));

@@ -82,7 +82,8 @@ void set_up_cpu(unsigned index, Cpu* cpu) {
     core_cpu.stack = reinterpret_cast<uint64_t>(&core_cpu) + CORE_CPU_SIZE;
     TaskState& task_state = core_cpu.task_state;
     task_state.rsp[0] = core_cpu.stack;
-    task_state.ist[0] = reinterpret_cast<uint64_t>(core_cpu.last_stack + sizeof(core_cpu.last_stack));
+    task_state.ist[0] =
+        reinterpret_cast<uint64_t>(core_cpu.last_stack + sizeof(core_cpu.last_stack));
     task_state.io_map_base = sizeof(TaskState);
     const uint64_t base = reinterpret_cast<uint64_t>(&task_state);
     core_gdt_tss[2 * index] = 0x0000890000000000 | (sizeof(TaskState) - 1) |
@@ -130,7 +131,8 @@ extern "C" [[noreturn]] void core_main(uint64_t protocol, uint64_t information) 
 }
 
 // Another CPU, on its trap stack: ring 3 has started it (kernel-min/sched/secondary_cpus.cpp).
-extern "C" [[noreturn]] void core_secondary_main(uint64_t index, coracle::Cpu* cpu, uint64_t stack) {
+extern "C" [[noreturn]] void core_secondary_main(uint64_t index, coracle::Cpu* cpu,
+                                                 uint64_t stack) {
     using namespace coracle::core;
     enable_cpu_features();
     load_kernel_page_tables();  // `cpu` is in the direct map

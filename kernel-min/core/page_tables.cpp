@@ -3,8 +3,8 @@
 #include "kernel-min/core/core.h"
 
 extern "C" {
-extern char core_start[], core_end[], core_text_end[], kernel_text_start[], kernel_text_end[], kernel_rodata_end[],
-    kernel_image_end[];
+extern char core_start[], core_end[], core_text_end[], kernel_text_start[], kernel_text_end[],
+    kernel_rodata_end[], kernel_image_end[];
 }
 
 // In ring 3's memory: the kernel maps and unmaps by itself.
@@ -41,8 +41,9 @@ void set_up_page_tables() {
     for (unsigned gib = 0; gib < 4; gib++) {
         direct_pdpt[gib] = table(direct_pd[gib]);
         for (unsigned i = 0; i < 512; i++) {
-            direct_pd[gib][i] = (static_cast<uint64_t>(gib) << 30 | static_cast<uint64_t>(i) << 21) |
-                                kPresent | kWritable | kUser | kHuge | kGlobal | kNoExecute;
+            direct_pd[gib][i] =
+                (static_cast<uint64_t>(gib) << 30 | static_cast<uint64_t>(i) << 21) | kPresent |
+                kWritable | kUser | kHuge | kGlobal | kNoExecute;
         }
     }
     // The first 2 MiB page by page: the core, which lies in it, is not for ring 3.

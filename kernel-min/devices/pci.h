@@ -21,8 +21,8 @@ struct Function {
 
     // The offset of the next capability `id` behind `previous` (0: the first); 0 if there is none.
     uint8_t find_capability(uint8_t id, uint8_t previous = 0) const;
-    // Where a memory BAR lies: where the firmware put it, else in the hole below the I/O APIC. 0 for
-    // a port BAR, or when the hole is full.
+    // Where a memory BAR lies: where the firmware put it, else in the hole below the I/O APIC. 0
+    // for a port BAR, or when the hole is full.
     PhysAddr memory_bar(unsigned index) const;
 
   private:

@@ -49,7 +49,9 @@ bool follows_call(uint64_t address) {
     }
     const auto* code = reinterpret_cast<const uint8_t*>(address);
     if (code[-5] == 0xe8) return true;  // call rel32
-    auto is_indirect = [&](int size) { return code[-size] == 0xff && (code[1 - size] & 0x38) == 0x10; };
+    auto is_indirect = [&](int size) {
+        return code[-size] == 0xff && (code[1 - size] & 0x38) == 0x10;
+    };
     return is_indirect(2) || is_indirect(3) || is_indirect(4) || is_indirect(6) || is_indirect(7);
 }
 

@@ -1,5 +1,5 @@
-// Ends the VM with a report, for our own bugs only (but refuse_machine): prints the message, the registers and a
-// backtrace through the ring-0 core, and powers off. Never for a program's mistake.
+// Ends the VM with a report, for our own bugs only (but refuse_machine): prints the message, the
+// registers and a backtrace through the ring-0 core, and powers off. Never for a program's mistake.
 #pragma once
 
 namespace coracle {

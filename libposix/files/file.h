@@ -30,7 +30,9 @@ class TextBuffer;
 constexpr uint32_t kOpenLargeFile = 0100000;
 
 // What file_as() tells apart.
-enum class FileKind : uint8_t { kOther, kEpoll, kEventFd, kTimerFd, kSignalFd, kInotify, kMessageQueue, kIoUring, kPidFd };
+enum class FileKind : uint8_t {
+    kOther, kEpoll, kEventFd, kTimerFd, kSignalFd, kInotify, kMessageQueue, kIoUring, kPidFd,
+};
 
 class File : public RefCounted<File> {
   public:

@@ -138,7 +138,8 @@ Result<void> apply(FileLocks& locks, std::unique_ptr<Lock>& list, const Request&
     }
     remove_range(list, request, spare);
     if (request.type != F_UNLCK) {
-        *added = Lock{request.start, request.end, request.type, request.owner, request.pid, nullptr};
+        *added =
+            Lock{request.start, request.end, request.type, request.owner, request.pid, nullptr};
         insert(list, std::move(added));
     }
     locks.released.wake_all();

@@ -57,7 +57,8 @@ Result<uint32_t> walk_flags_of_resolve(uint64_t resolve) {
 }  // namespace
 
 Result<long> sys_openat(int dirfd, UserIn<char> path, int flags, unsigned mode) {
-    return open_at(dirfd, path, {.flags = static_cast<uint32_t>(flags) & kKnownFlags, .mode = mode});
+    return open_at(dirfd, path,
+                   {.flags = static_cast<uint32_t>(flags) & kKnownFlags, .mode = mode});
 }
 
 Result<long> sys_open(UserIn<char> path, int flags, unsigned mode) {

@@ -53,7 +53,8 @@ Result<long> stat_descriptor(int fd, UserOut<struct stat> st) {
 Result<bool> is_empty(UserIn<char> path) { return TRY(path.read()) == '\0'; }
 
 struct statx_timestamp to_statx_time(const timespec& time) {
-    return {.tv_sec = time.tv_sec, .tv_nsec = static_cast<uint32_t>(time.tv_nsec), .__reserved = {}};
+    const auto ns = static_cast<uint32_t>(time.tv_nsec);
+    return {.tv_sec = time.tv_sec, .tv_nsec = ns, .__reserved = {}};
 }
 
 struct statx make_statx(const struct ::stat& from, const Inode& inode, const Mount* mount,

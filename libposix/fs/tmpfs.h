@@ -151,7 +151,9 @@ class TmpfsFile final : public TmpfsInode {
     static constexpr uint64_t kHole = 1;
 
     bool is_from_origin(uint64_t index) const;
-    bool has_data(uint64_t index) const { return pages_.get(index) > kHole || is_from_origin(index); }
+    bool has_data(uint64_t index) const {
+        return pages_.get(index) > kHole || is_from_origin(index);
+    }
     // The page's frame for writing: allocated, or copied from the origin. No reference is taken.
     Result<PhysAddr> own_page(uint64_t index);
     Result<size_t> write_page(IoBuffer& from, uint64_t index, size_t in_page, size_t length);

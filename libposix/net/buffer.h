@@ -129,8 +129,8 @@ class alignas(16) Buffer {
     // What it costs in memory (SO_RCVBUF and the like count this): the whole block or what was
     // wrapped, or the header alone if the bytes belong to another.
     size_t memory_size() const { return memory_size_; }
-    // What holding it costs a receiver: bytes of another's block too, which that one may have stopped
-    // paying for.
+    // What holding it costs a receiver: bytes of another's block too, which that one may have
+    // stopped paying for.
     size_t held_memory() const {
         return owner_ == this ? memory_size_ : kBufferHeaderSize + length_;
     }

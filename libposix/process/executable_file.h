@@ -12,7 +12,9 @@ class ExecutableFile {
   public:
     ExecutableFile() = default;
     // Precondition: the file is not open for writing.
-    explicit ExecutableFile(RefPtr<Inode> inode) : inode_(std::move(inode)) { inode_->write_count--; }
+    explicit ExecutableFile(RefPtr<Inode> inode) : inode_(std::move(inode)) {
+        inode_->write_count--;
+    }
     ExecutableFile(const ExecutableFile& other) : inode_(other.inode_) {
         if (inode_) inode_->write_count--;
     }

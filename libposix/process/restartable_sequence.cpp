@@ -95,7 +95,8 @@ void abort_sequences_elsewhere(const Process& process, int only) {
         if (&cpu == current_cpu() || cpu.current->process != &process) continue;
         if (only != -1 && cpu.id != static_cast<uint32_t>(only)) continue;
         cpu.pending.fetch_or(kPendingSequence);
-        // Application code enters the kernel by it. Requested first, so it is there when a flush is.
+        // Application code enters the kernel by it. Requested first, so it is there when a flush
+        // is.
         make_look(cpu);
     }
 }

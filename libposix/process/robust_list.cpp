@@ -1,4 +1,5 @@
-// What becomes of robust mutexes when their owner ends (Linux: Documentation/locking/robust-futexes).
+// What becomes of robust mutexes when their owner ends (Linux:
+// Documentation/locking/robust-futexes).
 #include <linux/futex.h>
 
 #include "kernel-min/lib/user_ptr.h"

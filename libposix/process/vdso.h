@@ -1,7 +1,7 @@
 // The pages that the kernel puts into every process: "[vvar]", the ProcessPage, read-only, and
-// "[vdso]", the vDSO (man 7 vdso; libposix/time/vdso). Its ELF entry is a `syscall` instruction with
-// a `ret` behind it: a rewritten or C call that a signal interrupts goes on as if it had trapped
-// there.
+// "[vdso]", the vDSO (man 7 vdso; libposix/time/vdso). Its ELF entry is a `syscall` instruction
+// with a `ret` behind it: a rewritten or C call that a signal interrupts goes on as if it had
+// trapped there.
 #pragma once
 
 #include <cstdint>

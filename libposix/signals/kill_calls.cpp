@@ -1,5 +1,5 @@
-// kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo, pidfd_send_signal. There is one process: everybody else is
-// ESRCH.
+// kill, tkill, tgkill, rt_sigqueueinfo, rt_tgsigqueueinfo, pidfd_send_signal. There is one process:
+// everybody else is ESRCH.
 #include <climits>
 
 #include "kernel-min/lib/user_ptr.h"

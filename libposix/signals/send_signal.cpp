@@ -51,7 +51,8 @@ bool prepare(const Thread& thread, int signo) {
 
 void announce_to_process(Process& process, Thread& first_choice, int signo) {
     process.signal_arrivals.wake_all();
-    if (Thread* thread = choose_thread(process, first_choice, signal_bit(signo))) note_signal(*thread);
+    if (Thread* thread = choose_thread(process, first_choice, signal_bit(signo)))
+        note_signal(*thread);
 }
 
 void announce_to_thread(Thread& thread, int signo) {

@@ -22,8 +22,8 @@ std::vector<std::string> qemu_command(const VmSettings& settings) {
     // the kernel: 18 ms from QEMU's start to the kernel instead of 57. The PIT stays, for
     // calibration; the wall clock comes over the channel, so there is no RTC.
     add({"-M", microvm ? "microvm,x-option-roms=off,acpi=off,pic=off,rtc=off,pit=on" : "q35"});
-    // SeaBIOS looks for what no machine here has, which takes it 7 to 25 s under a KVM that is itself
-    // emulated, and a second with TCG; qboot only starts the kernel.
+    // SeaBIOS looks for what no machine here has, which takes it 7 to 25 s under a KVM that is
+    // itself emulated, and a second with TCG; qboot only starts the kernel.
     if (!microvm) add({"-bios", "qboot.rom"});
     add({"-accel", settings.accelerator == Accelerator::kKvm ? "kvm" : "tcg"});
     add({"-cpu", "max", "-smp", std::to_string(settings.cpus)});

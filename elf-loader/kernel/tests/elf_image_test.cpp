@@ -100,8 +100,9 @@ TEST(ElfImage, RefusesBadSegments) {
               ENOEXEC);
     EXPECT_EQ(error_after([](Program& p) { p.segments[0].p_filesz = 27; }), ENOEXEC);
     EXPECT_EQ(error_after([](Program& p) { p.segments[0].p_filesz = 1 << 20; }), ENOEXEC);
-    EXPECT_EQ(error_after([](Program& p) { p.segments[1].p_type = p.segments[2].p_type = PT_NULL; }),
-              ENOEXEC);
+    EXPECT_EQ(
+        error_after([](Program& p) { p.segments[1].p_type = p.segments[2].p_type = PT_NULL; }),
+        ENOEXEC);
 }
 
 TEST(ElfImage, SurvivesRandomChanges) {

@@ -176,8 +176,9 @@ Result<void> show_status(TextBuffer& to, const PseudoContext& about) {
     if (!is_zombie(about)) add_memory(to, process);
     to.print("Threads:\t%lu\n", process.threads.size());
     add_signals(to, process, thread);
-    to.print("CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\nCapBnd:\t%016lx\nCapAmb:\t%016lx\n",
-             who.inheritable, who.permitted, who.effective, who.bounding, who.ambient);
+    to.print(
+        "CapInh:\t%016lx\nCapPrm:\t%016lx\nCapEff:\t%016lx\nCapBnd:\t%016lx\nCapAmb:\t%016lx\n",
+        who.inheritable, who.permitted, who.effective, who.bounding, who.ambient);
     to.print("NoNewPrivs:\t%d\nSeccomp:\t0\nSeccomp_filters:\t0\n", who.no_new_privileges);
     to.print("Speculation_Store_Bypass:\tvulnerable\nSpeculationIndirectBranch:\talways enabled\n");
     const uint64_t allowed = thread.affinity & online_cpus();

@@ -81,7 +81,8 @@ Result<void> show_stat(TextBuffer& to, const PseudoContext&) {
         add_cpu_times(to, up, idle_hundredths(*cpus[i]));
     }
     uint64_t boot_time = (realtime_ns() - monotonic_ns()) / kNsPerSecond;
-    to.print("intr 0\nctxt 0\nbtime %lu\nprocesses 1\nprocs_running 1\nprocs_blocked 0\n", boot_time);
+    to.print("intr 0\nctxt 0\nbtime %lu\nprocesses 1\nprocs_running 1\nprocs_blocked 0\n",
+             boot_time);
     to.add("softirq 0 0 0 0 0 0 0 0 0 0 0\n");
     return {};
 }

@@ -69,7 +69,8 @@ Result<void> store_drop_caches(std::string_view text, const PseudoContext&) {
     constexpr std::string_view kSpace = " \t\n";
     const size_t start = text.find_first_not_of(kSpace);
     if (start == text.npos) return Error(EINVAL);
-    const int64_t what = parse_number(text.substr(start, text.find_last_not_of(kSpace) + 1 - start));
+    const int64_t what =
+        parse_number(text.substr(start, text.find_last_not_of(kSpace) + 1 - start));
     if (what < 1 || what > 4) return Error(EINVAL);
     if (what & 2) DentryCache::drop_unused();
     return {};

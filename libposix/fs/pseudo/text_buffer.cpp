@@ -79,7 +79,9 @@ void TextBuffer::print_list(const char* format, va_list arguments) {
             how.width = static_cast<size_t>(va_arg(arguments, int));
             at++;
         }
-        while (*at >= '0' && *at <= '9') how.width = how.width * 10 + static_cast<size_t>(*at++ - '0');
+        while (*at >= '0' && *at <= '9') {
+            how.width = how.width * 10 + static_cast<size_t>(*at++ - '0');
+        }
         for (; *at == 'l' || *at == 'z'; at++) how.longs++;
 
         char digits[24];
@@ -98,7 +100,8 @@ void TextBuffer::print_list(const char* format, va_list arguments) {
             if (kind == 'd') {
                 int64_t number = how.longs ? va_arg(arguments, int64_t) : va_arg(arguments, int);
                 negative = number < 0;
-                value = negative ? 0 - static_cast<uint64_t>(number) : static_cast<uint64_t>(number);
+                value =
+                    negative ? 0 - static_cast<uint64_t>(number) : static_cast<uint64_t>(number);
             } else {
                 value = how.longs ? va_arg(arguments, uint64_t) : va_arg(arguments, unsigned);
             }

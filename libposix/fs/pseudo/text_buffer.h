@@ -24,8 +24,8 @@ class TextBuffer {
 
     void add(std::string_view text);
     void add_repeated(char c, size_t count);
-    // printf's conversions d, u, o, x, X, c, s and %, with the flags 0 and -, a width (also *), and the
-    // lengths l and z.
+    // printf's conversions d, u, o, x, X, c, s and %, with the flags 0 and -, a width (also *), and
+    // the lengths l and z.
     [[gnu::format(printf, 2, 3)]] void print(const char* format, ...);
     // A path as in /proc/self/maps: characters of `escaped` as \ooo.
     void add_escaped(std::string_view text, std::string_view escaped);

@@ -64,9 +64,12 @@ constexpr PseudoEntry kFs[] = {PseudoEntry::empty_directory("cgroup", 0755)};
 constexpr PseudoEntry kClass[] = {PseudoEntry::empty_directory("net", 0755)};
 
 const PseudoEntry kTop[] = {
-    PseudoEntry::empty_directory("block", 0755), PseudoEntry::empty_directory("bus", 0755),
-    PseudoEntry::directory("class", kClass, 0755), PseudoEntry::directory("devices", kDevices, 0755),
-    PseudoEntry::directory("fs", kFs, 0755), PseudoEntry::directory("kernel", kKernel, 0755),
+    PseudoEntry::empty_directory("block", 0755),
+    PseudoEntry::empty_directory("bus", 0755),
+    PseudoEntry::directory("class", kClass, 0755),
+    PseudoEntry::directory("devices", kDevices, 0755),
+    PseudoEntry::directory("fs", kFs, 0755),
+    PseudoEntry::directory("kernel", kKernel, 0755),
 };
 const PseudoEntry kRootEntry = PseudoEntry::directory("", kTop);
 

@@ -44,8 +44,8 @@ class DatagramSocket : public Socket {
 
     // A message for this socket; false: its buffer is full. info's addresses are set by the caller.
     bool enqueue(BufferPtr message, const DatagramInfo& info);
-    // Joins the message to the last that waits, where both are of one flow and may be segments of one
-    // size (UDP_GRO). False: enqueue() it.
+    // Joins the message to the last that waits, where both are of one flow and may be segments of
+    // one size (UDP_GRO). False: enqueue() it.
     bool join_last(BufferPtr& message, const DatagramInfo& info);
     // An ICMP error about something that it sent (RFC 1122, 4.1.3.3).
     void icmp_error(const IcmpError& error, std::span<const uint8_t> payload, uint16_t port);
