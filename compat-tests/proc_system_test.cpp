@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <string.h>
 #include <sys/sysinfo.h>
 #include <sys/utsname.h>
 #include <time.h>
@@ -9,6 +10,7 @@
 
 #include <map>
 #include <regex>
+#include <set>
 
 #include "proc_support.h"
 
@@ -65,6 +67,21 @@ TEST(ProcMeminfo, HasLinuxsFieldsInTheirOrder) {
     EXPECT_GT(kib["MemTotal"], kib["MemFree"]);
     EXPECT_GE(kib["MemTotal"], kib["MemAvailable"]);
     EXPECT_EQ(kib["Hugepagesize"], 2048u);
+}
+
+TEST(ProcVmstat, CountsPages) {
+    std::set<std::string> names;
+    for (const std::string& line : lines_of("/proc/vmstat")) {
+        char name[64];
+        unsigned long value;
+        ASSERT_EQ(2, sscanf(line.c_str(), "%63s %lu", name, &value)) << line;
+        EXPECT_TRUE(names.insert(name).second) << "twice: " << name;
+        if (strcmp(name, "nr_free_pages") == 0) {
+            EXPECT_GT(value, 0u);
+        }
+    }
+    for (const char* name : {"nr_free_pages", "nr_dirty", "pgpgin", "pgpgout", "pswpin", "pswpout"})
+        EXPECT_TRUE(names.contains(name)) << name;
 }
 
 TEST(ProcUptime, IsTheBootClockInHundredths) {

@@ -51,6 +51,15 @@ Result<void> show_meminfo(TextBuffer& to, const PseudoContext&) {
     return {};
 }
 
+// Of Linux's counters those that have a meaning without disks, which neither page nor swap.
+Result<void> show_vmstat(TextBuffer& to, const PseudoContext&) {
+    const FrameStatistics frames = frame_statistics();
+    to.print("nr_free_pages %lu\nnr_anon_pages %lu\n", frames.free, frames.total - frames.free);
+    to.add("nr_mapped 0\nnr_file_pages 0\nnr_dirty 0\nnr_writeback 0\npgpgin 0\npgpgout 0\n"
+           "pswpin 0\npswpout 0\n");
+    return {};
+}
+
 constexpr uint64_t kHundredthNs = 10'000'000;
 
 uint64_t idle_hundredths(const Cpu& cpu) {
@@ -168,6 +177,7 @@ constexpr PseudoEntry kRootFiles[] = {
     PseudoEntry::symlink("thread-self", link_thread_self),
     PseudoEntry::file("uptime", show_uptime),
     PseudoEntry::file("version", show_version),
+    PseudoEntry::file("vmstat", show_vmstat),
 };
 
 Result<RefPtr<Inode>> lookup_process(const PseudoInode& directory, std::string_view name) {
