@@ -215,7 +215,8 @@ def requests_table(bench):
                   "with their defaults; 50 persistent connections unless it says otherwise, values "
                   "of 100 bytes. Requests a second; latency's median and 99th percentile; QEMU's "
                   "CPU time and the guest's instructions for a request. The guests in turn.",
-                  [f"{name}, {what}" for what in ("1/s", "ms", "CPU µs", "instructions") for name in names])
+                  [f"{name}, {what}" for what in ("1/s", "ms", "CPU µs", "instructions")
+                   for name in names])
     for server in SERVERS:
         measure_server(bench, server, table)
     for name, times in restarts.items():
@@ -260,7 +261,8 @@ def stream_table(bench):
                     stream(running, options)
                     before = running.running.output.clock.instructions()
                     moved = stream(running, options)[0]
-                    table.add(title, (running.running.output.clock.instructions() - before) / (moved / 1024),
+                    taken = running.running.output.clock.instructions() - before
+                    table.add(title, taken / (moved / 1024),
                               f"{guest.name}, instructions", count)
     return table
 

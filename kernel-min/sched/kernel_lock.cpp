@@ -8,7 +8,7 @@ namespace {
 
 std::atomic<bool> is_locked;
 // Of the CPUs that wait: those that have halted (bit n: CPU n), and how many are awake or have been
-// woken. Whoever is awake takes the lock when it becomes free, and so nobody needs to be woken then.
+// woken. Whoever is awake takes the lock when it becomes free, so that nobody needs to be woken.
 std::atomic<uint64_t> halted_waiters;
 std::atomic<uint32_t> awake_waiters;
 // One that was woken and came too late: it gets the lock next, whoever else is there.

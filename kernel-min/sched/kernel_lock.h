@@ -4,7 +4,7 @@
 //
 // A CPU that waits polls for a moment and then halts, because a hypervisor may have stopped the
 // holder. For the same reason the lock is not handed on in order: who comes while the next one is
-// still waking takes it first. One that was woken and found it taken gets it next, so nobody starves.
+// still waking takes it first. One that was woken and found it taken gets it next: none starves.
 // With one CPU it costs nothing: the entries that take it are not in use (syscall-table/entry.S).
 #pragma once
 

@@ -64,8 +64,8 @@ uint64_t online_cpus();
 // it will look anyway. The caller holds the kernel lock.
 void make_look(Cpu& cpu);
 
-// Waits for an interrupt unless a thread is ready, for one that has nothing to do meanwhile but must
-// not sleep (sched/polling.h).
+// Waits for an interrupt unless a thread is ready, for one that has nothing to do meanwhile but
+// must not sleep (sched/polling.h).
 void halt_unless_ready();
 
 // Whether the CPU waits for work, and will take the kernel lock before it goes on.

@@ -75,9 +75,8 @@ TEST_P(Scheduler, EveryKindOfEvent) {
         threads.push_back(&machine_.add_thread([&, i](Random& random) {
             for (unsigned round = 0; round < kRounds; round++) {
                 ModelThread& other = *threads[random() % kThreads];
-                const unsigned other_index =
-                    static_cast<unsigned>(std::find(threads.begin(), threads.end(), &other) -
-                                          threads.begin());
+                const unsigned other_index = static_cast<unsigned>(
+                    std::find(threads.begin(), threads.end(), &other) - threads.begin());
                 switch (random() % 8) {
                     case 0:
                     case 1:
@@ -103,7 +102,9 @@ TEST_P(Scheduler, EveryKindOfEvent) {
                         });
                         break;
                     case 5:
-                        call("signal", [&] { if (!has_ended[other_index]) send_model_signal(other); });
+                        call("signal", [&] {
+                            if (!has_ended[other_index]) send_model_signal(other);
+                        });
                         break;
                     case 6:
                         call("set_affinity", [&] {
@@ -144,9 +145,7 @@ TEST_P(Scheduler, SleepersMove) {
     });
     machine_.add_thread([&](Random& random) {
         for (unsigned round = 0; round < kRounds; round++) {
-            call("move", [&] {
-                set_affinity(sleeper, uint64_t{1} << random() % GetParam());
-            });
+            call("move", [&] { set_affinity(sleeper, uint64_t{1} << random() % GetParam()); });
             work(random);
             call("ask", [&] { ask.put(); });
             call("take", [&] { return answer.take(Deadline::never()); });

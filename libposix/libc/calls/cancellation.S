@@ -1,5 +1,5 @@
-// What glibc's cancellation points do around a call that may block: for its length cancellation acts
-// at once. The usual case, in which nobody has cancelled the thread and it has not changed how
+// What glibc's cancellation points do around a call that may block: for its length cancellation
+// acts at once. The usual case, in which nobody has cancelled the thread and it has not changed how
 // cancellation works, is one exchange of the thread's word; glibc's own functions do the others.
 
 #define CANCELTYPE 2  // of struct pthread's cancelhandling: at once
