@@ -1,5 +1,5 @@
-// MSG_ZEROCOPY and SO_ZEROCOPY (Documentation/networking/msg_zerocopy.rst): over loopback the data is
-// copied after all, and the notice says so.
+// MSG_ZEROCOPY and SO_ZEROCOPY (Documentation/networking/msg_zerocopy.rst): over loopback the data
+// is copied after all, and the notice says so.
 #include <gtest/gtest.h>
 #include <linux/errqueue.h>
 #include <netinet/in.h>
@@ -95,8 +95,8 @@ class ZeroCopyTest : public testing::TestWithParam<int> {
         bool v4 = GetParam() == AF_INET;
         EXPECT_EQ(head->cmsg_level, v4 ? SOL_IP : SOL_IPV6);
         EXPECT_EQ(head->cmsg_type, v4 ? IP_RECVERR : IPV6_RECVERR);
-        EXPECT_EQ(head->cmsg_len, CMSG_LEN(sizeof(sock_extended_err) + (v4 ? sizeof(sockaddr_in)
-                                                                          : sizeof(sockaddr_in6))));
+        EXPECT_EQ(head->cmsg_len, CMSG_LEN(sizeof(sock_extended_err) +
+                                           (v4 ? sizeof(sockaddr_in) : sizeof(sockaddr_in6))));
         sock_extended_err error;
         memcpy(&error, CMSG_DATA(head), sizeof(error));
         EXPECT_EQ(error.ee_errno, 0u);
@@ -140,8 +140,8 @@ TEST_P(ZeroCopyTest, StreamSendsAreNumberedFromZero) {
 TEST_P(ZeroCopyTest, StreamDataArrives) {
     allow(client);
     constexpr size_t kSize = 4 << 20;
-    auto* data = static_cast<unsigned char*>(mmap(nullptr, kSize, PROT_READ | PROT_WRITE,
-                                                  MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+    auto* data = static_cast<unsigned char*>(
+        mmap(nullptr, kSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
     for (size_t i = 0; i < kSize; i++) data[i] = static_cast<unsigned char>(i * 7 + i / 4096);
     std::thread sender([&] {
         // From an odd address, in one call.

@@ -1,5 +1,6 @@
 #include "libposix/net/interface_ioctl.h"
 
+#include <linux/ethtool.h>
 #include <linux/sockios.h>
 #include <netinet/in.h>
 
@@ -101,6 +102,35 @@ Result<void> answer(uint32_t command, const Interface& interface, ifreq& request
     return Error(ENOTTY);
 }
 
+// SIOCETHTOOL: what the device takes off our hands, and whether it has a link.
+Result<long> answer_ethtool(const Interface& interface, const ifreq& request) {
+    UserInOut<ethtool_value> argument(reinterpret_cast<uint64_t>(request.ifr_data));
+    ethtool_value value{};
+    value.cmd = TRY(UserIn<uint32_t>(argument.address()).read());
+    switch (value.cmd) {
+        case ETHTOOL_GLINK:
+            value.data = (interface.flags & IFF_RUNNING) != 0;
+            break;
+        case ETHTOOL_GTXCSUM:
+        case ETHTOOL_GSG:
+            value.data = interface.offloads.checksum;
+            break;
+        case ETHTOOL_GTSO:
+            value.data = interface.offloads.tso_v4;
+            break;
+        case ETHTOOL_GGSO:
+        case ETHTOOL_GGRO:
+            value.data = 1;
+            break;
+        case ETHTOOL_GFLAGS:
+            break;
+        default:
+            return Error(EOPNOTSUPP);
+    }
+    TRY(argument.write(value));
+    return 0;
+}
+
 bool is_change(uint32_t command) {
     switch (command) {
         case SIOCADDRT:
@@ -133,7 +163,8 @@ Result<long> interface_ioctl(uint32_t command, uint64_t argument) {
     bool may_administer = current_process()->credentials.has_capability(kCapNetAdmin);
     if (command == SIOCSIFMTU && !may_administer) return Error(EPERM);
     if (command == SIOCGIFCONF) return list_interfaces(argument);
-    bool is_known = command >= SIOCGIFNAME && command <= SIOCSIFMAP;
+    bool is_known =
+        (command >= SIOCGIFNAME && command <= SIOCSIFMAP) || command == SIOCETHTOOL;
     if (!is_known) return Error(ENOTTY);
     auto request = TRY(UserIn<ifreq>(argument).read());
     if (command == SIOCGIFNAME) {
@@ -152,6 +183,7 @@ Result<long> interface_ioctl(uint32_t command, uint64_t argument) {
             routes_changed();
             return 0;
         }
+        if (command == SIOCETHTOOL) return answer_ethtool(*interface, request);
         TRY(answer(command, *interface, request));
     }
     TRY(UserOut<ifreq>(argument).write(request));

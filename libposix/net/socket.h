@@ -91,7 +91,8 @@ class Socket : public File {
     // SO_ERROR: takes the pending error (0: none).
     virtual int take_error() { return 0; }
     virtual bool is_listening() const { return false; }  // SO_ACCEPTCONN
-    // Whether the family has these: SO_PEEK_OFF, SO_ZEROCOPY.
+    // Whether the family has these: SO_ATTACH_FILTER, SO_PEEK_OFF, SO_ZEROCOPY.
+    virtual bool has_filter() const { return false; }
     virtual bool has_peek_offset() const { return false; }
     virtual bool has_zero_copy() const { return false; }
     // SO_PEERCRED and SO_PEERGROUPS; pid 0 and ids of -1 where nobody is known.

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "libposix/net/bound_device.h"
+#include "libposix/net/filter/filter_options.h"
 #include "libposix/net/socket.h"
 #include "libposix/process/process.h"
 #include "libposix/time/clock.h"
@@ -195,6 +196,8 @@ Result<int> int_option(Socket& socket, int option) {
             return static_cast<int>(options.mark);
         case SO_BUSY_POLL:
             return options.busy_poll_us;
+        case SO_BPF_EXTENSIONS:
+            return SKF_AD_MAX;
         case SO_INCOMING_CPU:
             return options.incoming_cpu;
         case SO_PEEK_OFF:
@@ -239,6 +242,8 @@ Result<int> read_option(UserIn<char> value, unsigned length) {
 Result<void> set_socket_option(Socket& socket, int option, UserIn<char> value, unsigned length) {
     if (option == SO_BINDTODEVICE || option == net::kBindToInterfaceIndex) {
         TRY(net::set_bound_device(socket, option, value, length));
+    } else if (net::is_filter_change(option)) {
+        TRY(net::change_filter(socket, option, value, length));
     } else {
         TRY(set_value(socket, option, value, length));
     }
@@ -261,6 +266,8 @@ Result<void> get_socket_option(Socket& socket, int option, const OptionWriter& t
         case SO_BINDTODEVICE:
         case net::kBindToInterfaceIndex:
             return net::get_bound_device(socket, option, to);
+        case SO_GET_FILTER:
+            return net::get_filter(socket, to);
         case SO_PEERCRED:
             return to.put_value(socket.peer_credentials());
         case SO_PEERGROUPS:

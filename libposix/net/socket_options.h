@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "kernel-min/lib/user_ptr.h"
+#include "libposix/net/filter/bpf_program.h"
 
 namespace coracle {
 
@@ -39,6 +40,7 @@ struct SocketOptions {
     uint64_t flags = 0;
     int timestamp = 0;          // SO_TIMESTAMP, SO_TIMESTAMPNS or their _NEW; 0: off
     uint32_t timestamping = 0;  // SOF_TIMESTAMPING_*
+    RefPtr<net::BpfProgram> filter;  // SO_ATTACH_FILTER; null: none
 
     bool is_on(int option) const { return flags >> option & 1; }
     void set(int option, bool on) {

@@ -29,6 +29,7 @@ class DatagramSocket : public Socket {
     Result<void> peer_address(SocketAddress& to) override;
     Result<void> set_option(int level, int option, UserIn<char> value, unsigned length) override;
     Result<void> get_option(int level, int option, const OptionWriter& to) override;
+    bool has_filter() const override { return true; }
     int take_error() override { return std::exchange(error_, 0); }
     Result<size_t> bytes_to_receive() override;
     Result<size_t> bytes_to_send() override { return size_t{0}; }
@@ -47,6 +48,8 @@ class DatagramSocket : public Socket {
     // Joins the message to the last that waits, where both are of one flow and may be segments of
     // one size (UDP_GRO). False: enqueue() it.
     bool join_last(BufferPtr& message, const DatagramInfo& info);
+    // What arrived is lost: a filter did not take it.
+    void note_filtered() { drops_++; }
     // An ICMP error about something that it sent (RFC 1122, 4.1.3.3).
     void icmp_error(const IcmpError& error, std::span<const uint8_t> payload, uint16_t port);
 

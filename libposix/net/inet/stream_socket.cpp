@@ -6,6 +6,7 @@
 
 #include "kernel-min/memory/heap.h"
 #include "libposix/net/inet/stream_ports.h"
+#include "libposix/net/inet/tcp_filter.h"
 #include "libposix/net/inet/tcp_host.h"
 #include "libposix/process/process.h"
 
@@ -68,6 +69,7 @@ tcp::ConnectionOptions StreamSocket::connection_options() const {
     chosen.ip.dont_discover_mtu = inet_.mtu_discover == IP_PMTUDISC_DONT;
     chosen.sharing = sharing();
     chosen.max_pacing_rate = options.max_pacing_rate;
+    chosen.filter = options.filter;
     chosen.keep_alive = options.is_on(SO_KEEPALIVE);
     chosen.urgent_inline = options.is_on(SO_OOBINLINE);
     chosen.resets_on_close = options.linger && options.linger_seconds == 0;
@@ -91,6 +93,7 @@ void StreamSocket::option_changed(int option) {
     if (connection_ && (option == SO_RCVBUF || option == SO_RCVBUFFORCE)) {
         connection_->set_receive_buffer(options.receive_buffer);
     }
+    if (option == SO_ATTACH_FILTER) tcp_filters_exist = true;
     push_options();
 }
 

@@ -37,6 +37,7 @@ class StreamSocket final : public Socket,
     Result<void> get_option(int level, int option, const OptionWriter& to) override;
     void option_changed(int option) override;
     int take_error() override;
+    bool has_filter() const override { return true; }
     bool has_zero_copy() const override { return true; }
     bool is_listening() const override { return static_cast<bool>(listener_); }
     Result<size_t> bytes_to_receive() override;

@@ -6,6 +6,7 @@
 #include "kernel-min/sched/timer_queue.h"
 #include "libposix/net/inet/inet_family.h"
 #include "libposix/net/inet/stream_socket.h"
+#include "libposix/net/inet/tcp_filter.h"
 #include "libposix/net/ip.h"
 #include "libposix/net/ip/ip_input.h"
 
@@ -74,6 +75,8 @@ void tcp_input(BufferPtr packet, const IpInput& how) {
         host->stack.counters.InErrs++;
         return;
     }
+    if (tcp_filters_exist && !passes_tcp_filter(*packet, how)) [[unlikely]]
+        return;
     host->stack.input(std::move(packet), {how.source, how.destination, how.interface->index(),
                                           how.traffic_class, how.is_broadcast});
 }

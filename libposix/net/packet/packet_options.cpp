@@ -86,6 +86,12 @@ Result<void> PacketSocket::set_option(int level, int option, UserIn<char> value,
         case PACKET_DROP_MEMBERSHIP:
             return change_membership(TRY(read_option_as<packet_mreq>(value, length)),
                                      option == PACKET_ADD_MEMBERSHIP);
+        case PACKET_RX_RING:
+        case PACKET_TX_RING:
+        case PACKET_VERSION:
+        case PACKET_RESERVE:
+        case PACKET_LOSS:
+            return set_ring_option(option, value, length);
         case PACKET_AUXDATA:
             tells_status_ = TRY(read_option(value, length)) != 0;
             return {};
@@ -106,9 +112,24 @@ Result<void> PacketSocket::get_option(int level, int option, const OptionWriter&
     switch (option) {
         case PACKET_STATISTICS: {
             // Since the last time; packets counts the dropped ones, too.
-            tpacket_stats statistics{std::exchange(packets_, 0), std::exchange(drops_, 0)};
-            return to.put_value(statistics);
+            const tpacket_stats statistics{std::exchange(packets_, 0), std::exchange(drops_, 0)};
+            if (ring_version_ != TPACKET_V3) return to.put_value(statistics);
+            const uint32_t freezes = receive_ring_ ? receive_ring_->take_freezes() : 0;
+            return to.put_value(
+                tpacket_stats_v3{statistics.tp_packets, statistics.tp_drops, freezes});
         }
+        case PACKET_HDRLEN: {
+            if (to.room() < sizeof(int)) return Error(EINVAL);
+            const int version = TRY(UserIn<int>(to.address()).read());
+            if (version < TPACKET_V1 || version > TPACKET_V3) return Error(EINVAL);
+            return to.put_value(static_cast<int>(ring_header_size(version)));
+        }
+        case PACKET_VERSION:
+            return to.put_value(ring_version_);
+        case PACKET_RESERVE:
+            return to.put_value(ring_reserve_);
+        case PACKET_LOSS:
+            return to.put_value(int{skips_bad_frames_});
         case PACKET_AUXDATA:
             return to.put_value(int{tells_status_});
         case PACKET_IGNORE_OUTGOING:

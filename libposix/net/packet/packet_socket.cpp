@@ -23,10 +23,9 @@ void on_frame(const Buffer& frame, Interface& interface) {
     for (PacketSocket& socket : sockets) socket.offer(frame, interface);
 }
 
-// A copy of the frame behind its first `skip` bytes; null when out of memory.
-BufferPtr copy_frame(const Buffer& frame, size_t skip) {
+// A copy of `left` bytes of the frame behind its first `skip`; null when out of memory.
+BufferPtr copy_frame(const Buffer& frame, size_t skip, size_t left) {
     constexpr size_t kPiece = buffer_capacity(3);
-    size_t left = frame.chain_length() - skip;
     BufferPtr first = Buffer::allocate(std::min(left, kPiece));
     Buffer* last = first.get();
     while (last) {
@@ -119,15 +118,28 @@ bool PacketSocket::wants(const Buffer& frame, const Interface& interface) const 
     return protocol_ == ETH_P_ALL || (!is_outgoing && protocol_ == frame.info.ethernet_protocol);
 }
 
+// How much of the frame behind its first `skip` bytes the filter keeps.
+size_t PacketSocket::filter(const Buffer& frame, const Interface& interface, size_t skip) const {
+    if (!options.filter) return SIZE_MAX;
+    return options.filter->run({.chain = frame,
+                                .start = static_cast<int32_t>(skip),
+                                .network = kEthernetHeaderSize,
+                                .link = 0,
+                                .has_network = true,
+                                .has_link = true,
+                                .protocol = frame.info.ethernet_protocol,
+                                .hardware_type = interface.hardware_type(),
+                                .packet_type = frame.info.link_type,
+                                .interface_index = interface.index()});
+}
+
 void PacketSocket::offer(const Buffer& frame, const Interface& interface) {
     if (!wants(frame, interface)) return;
+    const size_t skip = strips_header() ? kEthernetHeaderSize : 0;
+    const size_t whole = frame.chain_length() - skip;
+    const size_t kept = std::min(whole, filter(frame, interface, skip));
+    if (kept == 0) return;
     packets_++;
-    BufferPtr copy = copy_frame(frame, strips_header() ? kEthernetHeaderSize : 0);
-    if (!copy || queued_memory_ + copy->chain_memory_size() > options.receive_buffer ||
-        (queued_memory_ && buffers_are_exhausted())) {
-        drops_++;
-        return;
-    }
     Arrival arrival{};
     arrival.from.sll_family = AF_PACKET;
     arrival.from.sll_protocol = __builtin_bswap16(frame.info.ethernet_protocol);
@@ -136,15 +148,23 @@ void PacketSocket::offer(const Buffer& frame, const Interface& interface) {
     arrival.from.sll_pkttype = frame.info.link_type;
     arrival.from.sll_halen = 6;
     memcpy(arrival.from.sll_addr, frame.data() + 6, 6);
-    if (options.timestamp) arrival.time_ns = realtime_ns();
+    if (options.timestamp || receive_ring_) arrival.time_ns = realtime_ns();
     arrival.status = TP_STATUS_USER;
     if (frame.info.checksum == ChecksumState::kPartial) {
         arrival.status |= TP_STATUS_CSUMNOTREADY;
     } else if (frame.info.checksum == ChecksumState::kVerified) {
         arrival.status |= TP_STATUS_CSUM_VALID;
     }
-    arrival.length = static_cast<uint32_t>(copy->chain_length());
+    arrival.length = static_cast<uint32_t>(kept);
+    arrival.original_length = static_cast<uint32_t>(whole);
     arrival.network_offset = strips_header() ? 0 : kEthernetHeaderSize;
+    if (receive_ring_) return offer_to_ring(frame, arrival);
+    BufferPtr copy = copy_frame(frame, skip, kept);
+    if (!copy || queued_memory_ + copy->chain_memory_size() > options.receive_buffer ||
+        (queued_memory_ && buffers_are_exhausted())) {
+        drops_++;
+        return;
+    }
     queued_memory_ += copy->chain_memory_size();
     copy->control<Arrival>() = arrival;
     queue_.push_back(std::move(copy));
@@ -154,6 +174,7 @@ void PacketSocket::offer(const Buffer& frame, const Interface& interface) {
 uint32_t PacketSocket::poll_events() {
     uint32_t events = POLLOUT | POLLWRNORM | POLLWRBAND;
     if (!queue_.is_empty()) events |= POLLIN | POLLRDNORM;
+    if (receive_ring_ && receive_ring_->is_readable()) events |= POLLIN | POLLRDNORM;
     if (error_) events |= POLLERR;
     return events;
 }
@@ -175,15 +196,21 @@ Result<size_t> PacketSocket::send(SendMessage& message) {
         index = static_cast<uint32_t>(to->sll_ifindex);
         protocol = __builtin_bswap16(to->sll_protocol);
     }
+    if (rings_ && rings_->transmit.count()) return send_ring(index, protocol, to);
+    return send_frame(message.data, index, protocol, to);
+}
+
+Result<size_t> PacketSocket::send_frame(IoBuffer& data, uint32_t index, uint16_t protocol,
+                                        const sockaddr_ll* to) {
     Interface* interface = find_interface(index);
     if (!interface) return Error(ENXIO);
     if (!interface->is_up()) return Error(ENETDOWN);
-    size_t size = message.data.size();
+    size_t size = data.size();
     size_t header = strips_header() ? 0 : kEthernetHeaderSize;
     constexpr size_t kVlanTag = 4;
     if (size > interface->mtu + header + kVlanTag) return Error(EMSGSIZE);
     if (size <= header && header) return Error(EINVAL);
-    BufferPtr frame = TRY(copy_message_in(message.data, size, kPacketHeadroom));
+    BufferPtr frame = TRY(copy_message_in(data, size, kPacketHeadroom));
     if (!header) {
         if (to && to->sll_halen < 6) return Error(EINVAL);
         uint8_t* link = frame->push(kEthernetHeaderSize);
@@ -210,7 +237,8 @@ void PacketSocket::put_controls(ReceiveMessage& message, const Arrival& arrival)
     if (!tells_status_) return;
     tpacket_auxdata data{};
     data.tp_status = arrival.status;
-    data.tp_len = data.tp_snaplen = arrival.length;
+    data.tp_len = arrival.original_length;
+    data.tp_snaplen = arrival.length;
     data.tp_net = arrival.network_offset;
     message.put_control(SOL_PACKET, PACKET_AUXDATA, &data, sizeof(data));
 }
@@ -228,7 +256,7 @@ Result<size_t> PacketSocket::receive(ReceiveMessage& message) {
     BufferPtr frame;
     if (message.flags & MSG_PEEK) {
         Buffer& first = *queue_.first();
-        frame = copy_frame(first, 0);
+        frame = copy_frame(first, 0, first.chain_length());
         if (!frame) return Error(ENOMEM);
         frame->control<Arrival>() = first.control<Arrival>();
     } else {

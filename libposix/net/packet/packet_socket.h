@@ -8,6 +8,7 @@
 #include <boost/intrusive/list.hpp>
 
 #include "libposix/net/interface.h"
+#include "libposix/net/packet/receive_ring.h"
 #include "libposix/net/socket.h"
 
 namespace coracle::net {
@@ -25,11 +26,14 @@ class PacketSocket final : public Socket,
     Result<size_t> receive(ReceiveMessage& message) override;
     Result<void> set_option(int level, int option, UserIn<char> value, unsigned length) override;
     Result<void> get_option(int level, int option, const OptionWriter& to) override;
+    bool has_filter() const override { return true; }
     int take_error() override { return std::exchange(error_, 0); }
     Result<size_t> bytes_to_receive() override;
     Result<size_t> bytes_to_send() override { return size_t{0}; }
     uint32_t poll_events() override;
     WaitQueue* wait_queue() override { return &changed_; }
+    // The rings; EINVAL: there are none.
+    Result<RefPtr<MemoryObject>> memory_object() override;
 
     // A frame from its Ethernet header on, with its PacketInfo; kept if it is for this socket.
     void offer(const Buffer& frame, const Interface& interface);
@@ -43,9 +47,9 @@ class PacketSocket final : public Socket,
     // Of a frame that waits, in Buffer::control().
     struct Arrival {
         sockaddr_ll from;
-        uint64_t time_ns;  // since 1970; 0: nobody asked
-        uint32_t status;   // TP_STATUS_*
-        uint32_t length;
+        uint64_t time_ns;                  // since 1970; 0: nobody asked
+        uint32_t status;                   // TP_STATUS_*
+        uint32_t length, original_length;  // what the filter kept, and of how much
         uint16_t network_offset;
     };
     struct Membership {
@@ -58,8 +62,19 @@ class PacketSocket final : public Socket,
     static constexpr size_t kMaxMemberships = 20;
 
     bool strips_header() const { return type() == SOCK_DGRAM; }
+    size_t filter(const Buffer& frame, const Interface& interface, size_t skip) const;
     bool wants(const Buffer& frame, const Interface& interface) const;
     void put_controls(ReceiveMessage& message, const Arrival& arrival) const;
+    Result<size_t> send_frame(IoBuffer& data, uint32_t index, uint16_t protocol,
+                              const sockaddr_ll* to);
+    // What the program put into the transmit ring.
+    Result<size_t> send_ring(uint32_t index, uint16_t protocol, const sockaddr_ll* to);
+    void offer_to_ring(const Buffer& frame, const Arrival& arrival);
+    Result<void> set_ring(UserIn<char> value, unsigned length, bool transmits);
+    Result<void> set_ring_option(int option, UserIn<char> value, unsigned length);
+    bool has_ring() const {
+        return rings_ && (rings_->receive.count() || rings_->transmit.count());
+    }
     Result<void> change_membership(const packet_mreq& request, bool joins);
     // EINVAL: no address of this interface; ENOBUFS. What was joined can be left.
     static Result<void> apply_membership(const Membership& membership, bool joins);
@@ -76,6 +91,14 @@ class PacketSocket final : public Socket,
     WaitQueue changed_;
     Membership memberships_[kMaxMemberships];
     size_t membership_count_ = 0;
+
+    int ring_version_ = TPACKET_V1;
+    uint32_t ring_reserve_ = 0;
+    bool skips_bad_frames_ = false;  // PACKET_LOSS
+    RefPtr<RingMemory> rings_;
+    std::unique_ptr<ReceiveRing> receive_ring_;
+    RingLayout transmit_layout_;
+    uint32_t transmit_head_ = 0;  // the frame to send next
 };
 
 using PacketSocketList =

@@ -8,6 +8,7 @@
 #include "kernel-min/memory/heap.h"
 #include "libposix/net/checksum.h"
 #include "libposix/net/counters.h"
+#include "libposix/net/filter/ip_filter.h"
 #include "libposix/net/inet/inet_family.h"
 #include "libposix/net/ip/ip_header.h"
 #include "libposix/net/ip/ip_input.h"
@@ -97,9 +98,19 @@ bool RawSocket::offer(const Buffer& packet, const IpInput& how) {
     // An IPv4 raw socket sees the header, others see what is behind it (man 7 raw).
     size_t header = is_v4 && !is_ping() ? how.header_length : 0;
     size_t size = packet.chain_length();
+    if (options.filter) {
+        auto before = static_cast<int32_t>(header);
+        size_t kept = options.filter->run(ip_filter_input(packet, how, 0, before));
+        if (kept == 0) {
+            note_filtered();
+            return true;
+        }
+        header = std::min(header, kept);
+        size = std::min(size, kept - header);
+    }
     BufferPtr copy = Buffer::allocate(header + size);
     if (!copy) return false;
-    if (header) memcpy(copy->append(header), packet.data() - header, header);
+    if (header) memcpy(copy->append(header), packet.data() - how.header_length, header);
     packet.copy_out(0, copy->append(size), size);
     enqueue(std::move(copy), {.source = how.source,
                               .destination = how.destination,

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 
+#include "libposix/net/filter/bpf_program.h"
 #include "libposix/net/tcp/congestion.h"
 #include "libposix/net/tcp/environment.h"
 
@@ -68,6 +69,7 @@ struct ConnectionOptions {
     bool cork = false;
     bool urgent_inline = false;
     bool resets_on_close = false;  // SO_LINGER with a time of 0
+    RefPtr<BpfProgram> filter;     // of segments, for who hands them to the stack; null: none
 };
 
 }  // namespace coracle::net::tcp

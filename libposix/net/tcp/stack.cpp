@@ -109,6 +109,19 @@ void Stack::dispatch(Segment& segment) {
     }
 }
 
+const ConnectionOptions* Stack::find_options(const FlowKey& flow) const {
+    const uint64_t flow_hash = hash(flow);
+    const Flow* known = flows_.find(flow, flow_hash);
+    if (known && known->kind == FlowKind::kConnection) {
+        return &static_cast<const Connection*>(known)->options;
+    }
+    if (known && known->kind == FlowKind::kHalfOpen) {
+        return &static_cast<const HalfOpen*>(known)->listener->options;
+    }
+    const Listener* listener = known ? nullptr : find_listener(flow, flow_hash);
+    return listener ? &listener->options : nullptr;
+}
+
 Listener* Stack::find_listener(const FlowKey& flow, uint64_t flow_hash) const {
     Listener* best = nullptr;
     int best_score = -1;

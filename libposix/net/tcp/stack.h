@@ -57,6 +57,9 @@ class Stack {
     // what is in flight. EMSGSIZE comes with the path's `mtu`.
     void icmp_error(const FlowKey& flow, Sequence quoted, int error, bool is_fatal, uint32_t mtu);
 
+    // The options of who would get a segment of this flow; null: nobody that has any.
+    const ConnectionOptions* find_options(const FlowKey& flow) const;
+
     size_t flow_count() const { return flows_.size(); }
     size_t time_wait_count() const { return time_wait_count_; }
     template <typename Visit>

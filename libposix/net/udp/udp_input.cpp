@@ -3,6 +3,7 @@
 #include "libposix/net/checksum.h"
 #include "libposix/net/counters.h"
 #include "libposix/net/dhcp_client.h"
+#include "libposix/net/filter/ip_filter.h"
 #include "libposix/net/ip/ip_input.h"
 #include "libposix/net/ip/ip_output.h"
 #include "libposix/net/udp/udp_header.h"
@@ -14,8 +15,22 @@ namespace {
 
 constexpr uint16_t kDhcpClientPort = 68;
 
-void deliver(UdpSocket& socket, BufferPtr payload, const DatagramInfo& info) {
+// The payload, as the socket's filter cuts it; false: it does not take it.
+bool passes_filter(UdpSocket& socket, Buffer& payload, const IpInput& how) {
+    constexpr auto kHeader = static_cast<int32_t>(kUdpHeaderSize);
+    const size_t kept = socket.options.filter->run(ip_filter_input(payload, how, kHeader));
+    if (kept == 0) return false;
+    const size_t rest = kept > kUdpHeaderSize ? kept - kUdpHeaderSize : 0;
+    return rest >= payload.chain_length() || trim_packet(payload, rest);
+}
+
+void deliver(UdpSocket& socket, BufferPtr payload, const DatagramInfo& info, const IpInput& how) {
     UdpCounters& counted = udp_counters(info.destination.is_v4());
+    if (socket.options.filter && !passes_filter(socket, *payload, how)) [[unlikely]] {
+        socket.note_filtered();
+        counted.in_errors++;
+        return;
+    }
     bool is_joined = socket.receives_merged() && socket.join_last(payload, info);
     if (is_joined || socket.enqueue(std::move(payload), info)) {
         counted.in_datagrams++;
@@ -27,19 +42,19 @@ void deliver(UdpSocket& socket, BufferPtr payload, const DatagramInfo& info) {
 
 // Each socket that wants it gets a copy (RFC 1122, 4.1.3.5).
 void deliver_to_group(BufferPtr payload, const Endpoint& remote, const Endpoint& local,
-                      const DatagramInfo& info) {
+                      const DatagramInfo& info, const IpInput& how) {
     UdpSocket* last = nullptr;
     size_t size = payload->chain_length();
     for (UdpSocket& socket : udp_bucket(local.port % kUdpBuckets)) {
         if (!accepts_group(socket, remote, local, info.interface_index)) continue;
         if (last) {
             BufferPtr copy = size ? share_chain(*payload, 0, size) : Buffer::allocate(0);
-            if (copy) deliver(*last, std::move(copy), info);
+            if (copy) deliver(*last, std::move(copy), info, how);
         }
         last = &socket;
     }
     if (last) {
-        deliver(*last, std::move(payload), info);
+        deliver(*last, std::move(payload), info, how);
     } else {
         udp_counters(local.address.is_v4()).ignored_multicast++;
     }
@@ -80,7 +95,7 @@ void udp_input(BufferPtr packet, const IpInput& how) {
                       .traffic_class = how.traffic_class};
     if (how.is_broadcast) {
         packet->pull(kUdpHeaderSize);
-        deliver_to_group(std::move(packet), remote, local, info);
+        deliver_to_group(std::move(packet), remote, local, info, how);
         return;
     }
     UdpSocket* socket = find_udp_socket(remote, local, info.interface_index);
@@ -90,7 +105,7 @@ void udp_input(BufferPtr packet, const IpInput& how) {
         return;
     }
     packet->pull(kUdpHeaderSize);
-    deliver(*socket, std::move(packet), info);
+    deliver(*socket, std::move(packet), info, how);
 }
 
 void udp_error(const IcmpError& error) {

@@ -1,0 +1,61 @@
+#include "libposix/net/filter/filter_options.h"
+
+#include <memory>
+#include <new>
+
+#include "kernel-min/lib/user_copy.h"
+#include "kernel-min/memory/heap.h"
+#include "libposix/net/socket.h"
+
+namespace coracle::net {
+
+namespace {
+
+Result<RefPtr<BpfProgram>> read_program(UserIn<char> value, unsigned length) {
+    if (length != sizeof(sock_fprog)) return Error(EINVAL);
+    const auto given = TRY(UserIn<sock_fprog>(value.address()).read());
+    const size_t count = given.len;
+    if (!given.filter || count == 0 || count > BpfProgram::kMaxInstructions) return Error(EINVAL);
+    const size_t size = count * sizeof(sock_filter);
+    std::unique_ptr<sock_filter[]> code(new (std::nothrow) sock_filter[count]);
+    if (!code || size > BpfProgram::kMaxMemory) return Error(ENOMEM);
+    const auto address = reinterpret_cast<uint64_t>(given.filter);
+    if (!is_user_range(address, size) || !copy_from_user(code.get(), address, size)) {
+        return Error(EFAULT);
+    }
+    return BpfProgram::create({code.get(), count});
+}
+
+}  // namespace
+
+Result<void> change_filter(Socket& socket, int option, UserIn<char> value, unsigned length) {
+    if (!socket.has_filter()) return Error(ENOPROTOOPT);
+    TRY(read_option(value, length));
+    SocketOptions& options = socket.options;
+    if (options.is_on(SO_LOCK_FILTER)) return Error(EPERM);
+    if (option == SO_DETACH_FILTER) {
+        if (!options.filter) return Error(ENOENT);
+        options.filter = nullptr;
+    } else {
+        options.filter = TRY(read_program(value, length));
+    }
+    return {};
+}
+
+Result<void> get_filter(const Socket& socket, const OptionWriter& to) {
+    if (!socket.has_filter()) return Error(ENOPROTOOPT);
+    const RefPtr<BpfProgram> filter = socket.options.filter;
+    if (!filter) return to.put_length(0);
+    const auto code = filter->instructions();
+    // Room of 0 asks for the length alone.
+    if (to.room() != 0) {
+        if (to.room() < code.size()) return Error(EINVAL);
+        if (!is_user_range(to.address(), code.size_bytes()) ||
+            !copy_to_user(to.address(), code.data(), code.size_bytes())) {
+            return Error(EFAULT);
+        }
+    }
+    return to.put_length(code.size());
+}
+
+}  // namespace coracle::net

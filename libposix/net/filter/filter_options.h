@@ -1,0 +1,18 @@
+// SO_ATTACH_FILTER, SO_DETACH_FILTER and SO_GET_FILTER (man 7 socket; SO_LOCK_FILTER is a plain
+// option that these honour).
+#pragma once
+
+#include "libposix/net/socket_options.h"
+
+namespace coracle::net {
+
+constexpr bool is_filter_change(int option) {
+    return option == SO_ATTACH_FILTER || option == SO_DETACH_FILTER;
+}
+// EPERM: locked; EINVAL: not a valid program; ENOENT: nothing to detach; ENOMEM, EFAULT. ENOPROTOOPT
+// for sockets without filters.
+Result<void> change_filter(Socket& socket, int option, UserIn<char> value, unsigned length);
+// The program as it was given; lengths count instructions. EINVAL: there is no room for it.
+Result<void> get_filter(const Socket& socket, const OptionWriter& to);
+
+}  // namespace coracle::net

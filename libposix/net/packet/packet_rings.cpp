@@ -1,0 +1,159 @@
+// The rings of packet sockets: PACKET_RX_RING and PACKET_TX_RING.
+#include <poll.h>
+
+#include <atomic>
+#include <new>
+
+#include "kernel-min/memory/heap.h"
+#include "libposix/net/link/ethernet.h"
+#include "libposix/net/packet/packet_socket.h"
+
+namespace coracle::net {
+
+namespace {
+
+void wake_readers(void* changed) {
+    static_cast<WaitQueue*>(changed)->wake_all(POLLIN | POLLRDNORM);
+}
+
+// The status and length of a frame to be sent, which begins so in every version but for their
+// order.
+struct TransmitFrame {
+    char* at;
+    int version;
+
+    uint32_t status() const {
+        std::atomic_ref<uint32_t> word(*status_word());
+        return word.load(std::memory_order_acquire);
+    }
+    void set_status(uint32_t status) const {
+        if (version == TPACKET_V1) {
+            reinterpret_cast<tpacket_hdr*>(at)->tp_status = status;
+            return;
+        }
+        std::atomic_ref<uint32_t>(*status_word()).store(status, std::memory_order_release);
+    }
+    uint32_t length() const {
+        const volatile uint32_t* word =
+            version == TPACKET_V1   ? &reinterpret_cast<tpacket_hdr*>(at)->tp_len
+            : version == TPACKET_V2 ? &reinterpret_cast<tpacket2_hdr*>(at)->tp_len
+                                    : &reinterpret_cast<tpacket3_hdr*>(at)->tp_len;
+        return *word;
+    }
+
+  private:
+    uint32_t* status_word() const {
+        if (version == TPACKET_V3) return &reinterpret_cast<tpacket3_hdr*>(at)->tp_status;
+        return reinterpret_cast<uint32_t*>(at);
+    }
+};
+
+}  // namespace
+
+Result<RefPtr<MemoryObject>> PacketSocket::memory_object() {
+    if (!has_ring()) return Error(EINVAL);
+    return RefPtr<MemoryObject>(rings_);
+}
+
+Result<void> PacketSocket::set_ring(UserIn<char> value, unsigned length, bool transmits) {
+    tpacket_req3 request{};
+    const bool is_v3 = ring_version_ == TPACKET_V3;
+    const unsigned size = is_v3 ? sizeof(tpacket_req3) : sizeof(tpacket_req);
+    if (length < size) return Error(EINVAL);
+    TRY(value.read_array(reinterpret_cast<char*>(&request), size));
+    if (!rings_) rings_ = TRY(make_ref<RingMemory>(inode().number));
+    if (rings_->is_mapped()) return Error(EBUSY);
+    RingBlocks& blocks = transmits ? rings_->transmit : rings_->receive;
+    if (request.tp_block_nr == 0) {
+        if (request.tp_frame_nr) return Error(EINVAL);
+        if (!transmits) receive_ring_.reset();
+        blocks.free();
+        return {};
+    }
+    if (blocks.count()) return Error(EBUSY);
+    if (transmits && is_v3 &&
+        (request.tp_retire_blk_tov || request.tp_sizeof_priv || request.tp_feature_req_word)) {
+        return Error(EINVAL);
+    }
+    const RingLayout layout = TRY(RingLayout::check(request, ring_version_, ring_reserve_));
+    TRY(blocks.allocate(layout.block_count, layout.block_size));
+    if (transmits) {
+        transmit_layout_ = layout;
+        transmit_head_ = 0;
+        return {};
+    }
+    receive_ring_.reset(new (std::nothrow) ReceiveRing(layout, blocks, wake_readers, &changed_));
+    if (!receive_ring_) {
+        blocks.free();
+        return Error(ENOMEM);
+    }
+    queue_.clear();
+    queued_memory_ = 0;
+    return {};
+}
+
+Result<void> PacketSocket::set_ring_option(int option, UserIn<char> value, unsigned length) {
+    if (option == PACKET_RX_RING || option == PACKET_TX_RING) {
+        return set_ring(value, length, option == PACKET_TX_RING);
+    }
+    if (length != sizeof(int)) return Error(EINVAL);
+    const int number = TRY(read_option(value, length));
+    if (option == PACKET_VERSION && (number < TPACKET_V1 || number > TPACKET_V3)) {
+        return Error(EINVAL);
+    }
+    if (option == PACKET_RESERVE && number < 0) return Error(EINVAL);
+    if (has_ring()) return Error(EBUSY);
+    switch (option) {
+        case PACKET_VERSION:
+            ring_version_ = number;
+            break;
+        case PACKET_RESERVE:
+            ring_reserve_ = static_cast<uint32_t>(number);
+            break;
+        default:
+            skips_bad_frames_ = number != 0;
+    }
+    return {};
+}
+
+void PacketSocket::offer_to_ring(const Buffer& frame, const Arrival& arrival) {
+    const bool is_taken =
+        receive_ring_->put({.frame = frame,
+                            .skip = strips_header() ? kEthernetHeaderSize : 0,
+                            .length = arrival.original_length,
+                            .kept = arrival.length,
+                            .link_header = strips_header() ? 0 : uint32_t{kEthernetHeaderSize},
+                            .status = arrival.status | (drops_ ? uint32_t{TP_STATUS_LOSING} : 0),
+                            .time_ns = arrival.time_ns,
+                            .from = arrival.from});
+    if (!is_taken) drops_++;
+}
+
+Result<size_t> PacketSocket::send_ring(uint32_t index, uint16_t protocol, const sockaddr_ll* to) {
+    const RingLayout& layout = transmit_layout_;
+    const uint32_t offset = ring_header_length(layout.version) - sizeof(sockaddr_ll);
+    size_t sent = 0;
+    // Once around at most: the program may fill as fast as frames leave.
+    for (uint32_t i = 0; i < layout.frame_count; i++) {
+        const uint32_t of_block = layout.frames_of_block();
+        const TransmitFrame frame{rings_->transmit.block(transmit_head_ / of_block) +
+                                      size_t{transmit_head_ % of_block} * layout.frame_size,
+                                  layout.version};
+        if (frame.status() != TP_STATUS_SEND_REQUEST) break;
+        const uint32_t length = frame.length();
+        const bool fits = length <= layout.frame_size - offset;
+        IoBuffer data = IoBuffer::kernel(frame.at + offset, fits ? length : 0);
+        Result<size_t> result =
+            fits ? send_frame(data, index, protocol, to) : Result<size_t>(Error(EMSGSIZE));
+        if (!result.ok() && !skips_bad_frames_) {
+            frame.set_status(TP_STATUS_WRONG_FORMAT);
+            return result.error();
+        }
+        frame.set_status(TP_STATUS_AVAILABLE);
+        transmit_head_ = transmit_head_ + 1 == layout.frame_count ? 0 : transmit_head_ + 1;
+        if (result.ok()) sent += length;
+    }
+    return sent;
+}
+
+}  // namespace coracle::net

@@ -1,0 +1,205 @@
+#include "libposix/net/packet/receive_ring.h"
+
+#include <algorithm>
+#include <atomic>
+
+#include "kernel-min/devices/clock_source.h"
+#include "libposix/time/clock.h"
+
+namespace coracle::net {
+
+namespace {
+
+constexpr uint32_t kDefaultTimeoutMs = 8;
+constexpr uint64_t kSecond = 1'000'000'000;
+
+// The program runs on another CPU: what it reads by the status must be there before.
+template <typename Word>
+void publish(Word& status, Word value) {
+    std::atomic_ref<Word>(status).store(value, std::memory_order_release);
+}
+template <typename Word>
+Word look(const Word& status) {
+    return std::atomic_ref<Word>(const_cast<Word&>(status)).load(std::memory_order_acquire);
+}
+
+uint64_t frame_status(int version, const char* frame) {
+    if (version == TPACKET_V1) return look(reinterpret_cast<const tpacket_hdr*>(frame)->tp_status);
+    return look(reinterpret_cast<const tpacket2_hdr*>(frame)->tp_status);
+}
+
+}  // namespace
+
+ReceiveRing::ReceiveRing(const RingLayout& layout, RingBlocks& blocks, void (*changed)(void*),
+                         void* context)
+    : layout_(layout),
+      blocks_(blocks),
+      changed_(changed),
+      context_(context),
+      timer_(on_timeout, this) {
+    if (layout_.timeout_ms == 0) layout_.timeout_ms = kDefaultTimeoutMs;
+    if (layout_.version == TPACKET_V3) open_block();
+}
+
+char* ReceiveRing::frame_at(uint32_t index) const {
+    const uint32_t of_block = layout_.frames_of_block();
+    return blocks_.block(index / of_block) + size_t{index % of_block} * layout_.frame_size;
+}
+
+tpacket_hdr_v1& ReceiveRing::block_header(uint32_t index) const {
+    return reinterpret_cast<tpacket_block_desc*>(blocks_.block(index))->hdr.bh1;
+}
+
+bool ReceiveRing::put(const RingFrame& frame) {
+    return layout_.version == TPACKET_V3 ? put_into_block(frame) : put_frame(frame);
+}
+
+bool ReceiveRing::is_readable() const {
+    if (layout_.version == TPACKET_V3) {
+        const uint32_t before = head_ ? head_ - 1 : layout_.block_count - 1;
+        return look(block_header(before).block_status) != TP_STATUS_KERNEL;
+    }
+    const uint32_t before = head_ ? head_ - 1 : layout_.frame_count - 1;
+    return frame_status(layout_.version, frame_at(before)) != TP_STATUS_KERNEL;
+}
+
+// Header, address and bytes; the status of versions 1 and 2 comes last.
+void ReceiveRing::fill(char* at, const RingFrame& frame, uint32_t link_offset, uint32_t kept) {
+    const auto link = static_cast<uint16_t>(link_offset);
+    const auto network = static_cast<uint16_t>(link_offset + frame.link_header);
+    const auto seconds = static_cast<uint32_t>(frame.time_ns / kSecond);
+    const auto nanoseconds = static_cast<uint32_t>(frame.time_ns % kSecond);
+    frame.frame.copy_out(frame.skip, at + link_offset, kept);
+    memcpy(at + ring_align(ring_header_size(layout_.version)), &frame.from, sizeof(frame.from));
+    switch (layout_.version) {
+        case TPACKET_V1: {
+            auto& header = *reinterpret_cast<tpacket_hdr*>(at);
+            header.tp_len = frame.length;
+            header.tp_snaplen = kept;
+            header.tp_mac = link;
+            header.tp_net = network;
+            header.tp_sec = seconds;
+            header.tp_usec = nanoseconds / 1000;
+            publish(header.tp_status, static_cast<unsigned long>(frame.status));
+            break;
+        }
+        case TPACKET_V2: {
+            auto& header = *reinterpret_cast<tpacket2_hdr*>(at);
+            header.tp_len = frame.length;
+            header.tp_snaplen = kept;
+            header.tp_mac = link;
+            header.tp_net = network;
+            header.tp_sec = seconds;
+            header.tp_nsec = nanoseconds;
+            header.tp_vlan_tci = header.tp_vlan_tpid = 0;
+            memset(header.tp_padding, 0, sizeof(header.tp_padding));
+            publish(header.tp_status, frame.status);
+            break;
+        }
+        default: {
+            auto& header = *reinterpret_cast<tpacket3_hdr*>(at);
+            header.tp_len = frame.length;
+            header.tp_snaplen = kept;
+            header.tp_mac = link;
+            header.tp_net = network;
+            header.tp_sec = seconds;
+            header.tp_nsec = nanoseconds;
+            header.tp_status = frame.status & ~uint32_t{TP_STATUS_USER};
+            header.hv1 = {};
+            memset(header.tp_padding, 0, sizeof(header.tp_padding));
+        }
+    }
+}
+
+namespace {
+// Where the link header begins: the network header is aligned.
+uint32_t link_offset_of(const RingLayout& layout, uint32_t link_header) {
+    constexpr uint32_t kLeastLinkHeader = 16;
+    const uint32_t header = ring_header_length(layout.version);
+    if (link_header == 0) return ring_align(header) + kLeastLinkHeader + layout.reserve;
+    const uint32_t network =
+        ring_align(header + std::max(link_header, kLeastLinkHeader)) + layout.reserve;
+    return network - link_header;
+}
+}  // namespace
+
+bool ReceiveRing::put_frame(const RingFrame& frame) {
+    char* at = frame_at(head_);
+    if (frame_status(layout_.version, at) != TP_STATUS_KERNEL) return false;
+    const uint32_t offset = link_offset_of(layout_, frame.link_header);
+    const uint32_t room = offset < layout_.frame_size ? layout_.frame_size - offset : 0;
+    if (offset > UINT16_MAX) return false;
+    fill(at, frame, offset, std::min(frame.kept, room));
+    head_ = head_ + 1 == layout_.frame_count ? 0 : head_ + 1;
+    changed_(context_);
+    return true;
+}
+
+// False: the program has not given the block back.
+bool ReceiveRing::open_block() {
+    tpacket_hdr_v1& header = block_header(head_);
+    if (look(header.block_status) & TP_STATUS_USER) return false;
+    auto& block = *reinterpret_cast<tpacket_block_desc*>(blocks_.block(head_));
+    const uint32_t first = ring_block_header(layout_.private_size);
+    const uint64_t now = realtime_ns();
+    block.version = TPACKET_V3;
+    block.offset_to_priv = (sizeof(block) + 7) & ~7u;
+    header.num_pkts = packets_in_block_ = 0;
+    header.blk_len = header.offset_to_first_pkt = first;
+    header.seq_num = next_sequence_++;
+    header.ts_first_pkt.ts_sec = static_cast<uint32_t>(now / kSecond);
+    header.ts_first_pkt.ts_nsec = static_cast<uint32_t>(now % kSecond);
+    next_offset_ = first;
+    is_open_ = true;
+    return true;
+}
+
+void ReceiveRing::close_block(uint32_t status) {
+    tpacket_hdr_v1& header = block_header(head_);
+    auto& last = *reinterpret_cast<tpacket3_hdr*>(blocks_.block(head_) + last_offset_);
+    last.tp_next_offset = 0;
+    header.ts_last_pkt.ts_sec = last.tp_sec;
+    header.ts_last_pkt.ts_nsec = last.tp_nsec;
+    publish(header.block_status, TP_STATUS_USER | status);
+    is_open_ = false;
+    head_ = head_ + 1 == layout_.block_count ? 0 : head_ + 1;
+    changed_(context_);
+    if (!open_block()) freezes_++;
+}
+
+void ReceiveRing::start_timer() {
+    timer_.start(monotonic_ns() + uint64_t{layout_.timeout_ms} * 1'000'000);
+}
+
+void ReceiveRing::on_timeout(void* context) {
+    auto& self = *static_cast<ReceiveRing*>(context);
+    if (self.is_open_ && self.packets_in_block_ > 0) {
+        self.close_block(TP_STATUS_BLK_TMO);
+    }
+}
+
+bool ReceiveRing::put_into_block(const RingFrame& frame) {
+    if (!is_open_ && !open_block()) return false;
+    uint32_t offset = link_offset_of(layout_, frame.link_header);
+    const uint32_t most = layout_.block_size - ring_block_header(layout_.private_size);
+    if (offset > UINT16_MAX || offset >= most) return false;
+    uint32_t kept = std::min(frame.kept, most - offset);
+    const uint32_t size = (offset + kept + 7) & ~7u;
+    if (next_offset_ + size >= layout_.block_size && packets_in_block_ > 0) {
+        close_block(0);
+        if (!is_open_) return false;
+    }
+    kept = std::min(kept, layout_.block_size - next_offset_ - offset);
+    char* at = blocks_.block(head_) + next_offset_;
+    fill(at, frame, offset, kept);
+    reinterpret_cast<tpacket3_hdr*>(at)->tp_next_offset = size;
+    tpacket_hdr_v1& header = block_header(head_);
+    if (packets_in_block_++ == 0) start_timer();
+    header.num_pkts = packets_in_block_;
+    last_offset_ = next_offset_;
+    next_offset_ += size;
+    header.blk_len = next_offset_;
+    return true;
+}
+
+}  // namespace coracle::net
