@@ -90,3 +90,4 @@ class Socat(unittest.TestCase):
         answer = client("socat", "-t", "60", "-",
                         f"OPENSSL:localhost:{port},cafile={folder}/certificate.pem", data=DATA)
         self.assertEqual(answer, DATA)
+        self.assertEqual(vm.wait(), 0)  # with its connection
