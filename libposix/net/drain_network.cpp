@@ -17,14 +17,15 @@ constexpr uint64_t kFirstStepNs = 50'000, kLongestStepNs = 1'000'000;
 
 }  // namespace
 
-// No thread runs: the network is polled, and TCP's timers, which may be another CPU's, are run
-// from here.
+// No thread runs: the network is polled, and TCP's timers, which were every CPU's, are run from
+// here.
 void drain_network() {
     if (!network_is_started()) return;
     tcp::Stack& tcp = tcp_stack();
     {
         TcpScope scope;
         tcp.close_all();
+        tcp.take_over_timers();
     }
     const uint64_t start = monotonic_ns();
     uint64_t progress = start, step = kFirstStepNs;

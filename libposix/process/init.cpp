@@ -120,7 +120,6 @@ Result<BootConfig> read_configuration() {
     host_channel::start();
 
     register_unix_sockets();
-    net::register_inet_families();
 
     auto configured = read_configuration();
     if (!configured) give_up("no usable configuration: name a program with program=PATH");
@@ -141,6 +140,7 @@ Result<BootConfig> read_configuration() {
     if (!enter_working_directory(*current_process())) give_up("the working directory is not there");
 
     start_secondary_cpus();
+    net::register_inet_families();
     net::configure_network(configuration);
     open_entries(cpu_count > 1);
 

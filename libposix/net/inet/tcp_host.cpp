@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 
 #include "kernel-min/lib/random.h"
+#include "kernel-min/sched/per_cpu.h"
 #include "kernel-min/sched/timer_queue.h"
 #include "libposix/net/inet/inet_family.h"
 #include "libposix/net/inet/stream_socket.h"
@@ -41,8 +42,10 @@ class TcpHost final : public tcp::Environment {
         (void)ip_output(std::move(packet), how).ok();
     }
 
-    void arm_timer(uint64_t deadline_ns) override { timer_.start(deadline_ns); }
+    void arm_timer(uint64_t deadline_ns) override { timers_.current().timer.start(deadline_ns); }
     uint64_t random() override { return random_u64(); }
+
+    bool start() { return stack.has_memory() && timers_.allocate(); }
 
     tcp::Stack stack{*this};
 
@@ -57,12 +60,15 @@ class TcpHost final : public tcp::Environment {
         return found.ok() ? found.value() : nullptr;
     }
 
-    static void on_timer(void* host) {
+    static void on_timer(void*) {
         TcpScope scope;
-        static_cast<TcpHost*>(host)->stack.run_timers();
+        tcp_stack().run_timers();
     }
 
-    Timer timer_{on_timer, this};
+    struct CpuTimer {
+        Timer timer{on_timer, nullptr};  // runs on the CPU that starts it
+    };
+    PerCpu<CpuTimer> timers_;
 };
 
 TcpHost* host;
@@ -71,8 +77,9 @@ void tcp_input(BufferPtr packet, const IpInput& how) {
     TcpScope scope;
     if (!make_contiguous(packet, tcp::kHeaderSize) ||
         !make_contiguous(packet, (packet->data()[12] >> 4) * 4u)) {
-        host->stack.counters.InSegs++;
-        host->stack.counters.InErrs++;
+        tcp::Counters& counters = host->stack.counters();
+        counters.InSegs++;
+        counters.InErrs++;
         return;
     }
     if (tcp_filters_exist && !passes_tcp_filter(*packet, how)) [[unlikely]]
@@ -98,7 +105,7 @@ tcp::Stack& tcp_stack() {
 
 void register_tcp() {
     host = new (std::nothrow) TcpHost;
-    if (!host) return;
+    if (!host || !host->start()) return;
     register_inet_socket(SOCK_STREAM, IPPROTO_TCP, create_stream_socket);
     register_protocol(IPPROTO_TCP, {tcp_input, tcp_error});
     register_tcp_proc_files();

@@ -7,7 +7,8 @@
 
 namespace coracle::net {
 
-// Registers the protocol with IP and the sockets with AF_INET and AF_INET6. Called once, at boot.
+// Registers the protocol with IP and the sockets with AF_INET and AF_INET6. Called once, at boot,
+// when all CPUs run.
 void register_tcp();
 
 tcp::Stack& tcp_stack();

@@ -146,7 +146,7 @@ Result<void> show_connections(TextBuffer& to, bool v6) {
 }
 
 Result<void> show_snmp(TextBuffer& to) {
-    const tcp::Counters& counters = tcp_stack().counters;
+    const tcp::Counters counters = tcp_stack().total_counters();
     to.add("Tcp: RtoAlgorithm RtoMin RtoMax MaxConn");
     tcp::for_each_snmp_counter(counters, [&](std::string_view name, uint64_t) {
         to.add(" ");
@@ -161,7 +161,7 @@ Result<void> show_snmp(TextBuffer& to) {
 }
 
 Result<void> show_netstat(TextBuffer& to) {
-    const tcp::Counters& counters = tcp_stack().counters;
+    const tcp::Counters counters = tcp_stack().total_counters();
     to.add("TcpExt:");
     tcp::for_each_extended_counter(counters, [&](std::string_view name, uint64_t) {
         to.add(" ");

@@ -11,7 +11,7 @@ constexpr uint32_t kSmallestPayload = 48;  // Linux's TCP_MIN_MSS less all optio
 }
 
 Connection::Connection(Stack& owner, const FlowKey& flow, const ConnectionOptions& chosen)
-    : Flow(FlowKind::kConnection), stack(owner), clock(owner.now_ns), options(chosen) {
+    : Flow(FlowKind::kConnection), stack(owner), options(chosen) {
     key = flow;
     hash = stack.hash(flow);
     receive_limit =
@@ -30,8 +30,8 @@ Connection::~Connection() {
 void Connection::set_state(State to) {
     bool was_counted = state == State::kEstablished || state == State::kCloseWait;
     bool is_counted = to == State::kEstablished || to == State::kCloseWait;
-    if (is_counted && !was_counted) stack.counters.CurrEstab++;
-    if (!is_counted && was_counted) stack.counters.CurrEstab--;
+    if (is_counted && !was_counted) stack.counters().CurrEstab++;
+    if (!is_counted && was_counted) stack.counters().CurrEstab--;
     state = to;
 }
 
@@ -87,7 +87,7 @@ void Connection::begin_active_open(const Sequence* initial_sequence) {
     refresh_path();
     init_receive_window();
     set_state(State::kSynSent);
-    stack.counters.ActiveOpens++;
+    stack.counters().ActiveOpens++;
     last_ack_received_ns = now();
     send_syn();
     arm_retransmit(RetransmitTimer::kTimeout, rtt.timeout_ns());
@@ -129,9 +129,9 @@ void Connection::leave_table() {
 void Connection::fail(int error) {
     if (state == State::kClosed) return;
     if (state == State::kSynSent || state == State::kSynReceived)
-        stack.counters.AttemptFails++;
+        stack.counters().AttemptFails++;
     else if (state == State::kEstablished || state == State::kCloseWait) {
-        stack.counters.EstabResets++;
+        stack.counters().EstabResets++;
     }
     error_code = error;
     send_shut = receive_shut = true;
@@ -159,8 +159,8 @@ void Connection::close(bool reset) {
     while (take_received()) continue;
     if (!in_table) return;
     if (state == State::kSynSent) return fail(0);
-    if (unread) stack.counters.TCPAbortOnClose++;
-    if (reset) stack.counters.TCPAbortOnLinger++;
+    if (unread) stack.counters().TCPAbortOnClose++;
+    if (reset) stack.counters().TCPAbortOnLinger++;
     if (unread || reset) return abort(0);
     receive_shut = true;
     keepalive_deadline_ns = kNever;

@@ -130,7 +130,6 @@ class Connection final : public Flow, public RefCounted<Connection>, public List
     void timer_fired();
 
     Stack& stack;
-    const uint64_t& clock;  // the stack's
     ConnectionOptions options;
     PathCache path_cache;
     RefPtr<Connection> self;       // held while in the table
@@ -288,7 +287,7 @@ class Connection final : public Flow, public RefCounted<Connection>, public List
     uint64_t rate_round_ns = 0;
     uint32_t rate_round_delivered = 0;
 
-    uint64_t now() const { return clock; }
+    uint64_t now() const;  // the stack's
     uint32_t timestamp_now() const {
         return static_cast<uint32_t>(now() / kMillisecond) + timestamp_offset;
     }

@@ -38,8 +38,8 @@ class Environment {
     // into the stack. `traffic_class` includes the ECN bits. `cache` may be null.
     virtual void output(BufferPtr packet, const FlowKey& flow, const IpChoices& choices,
                         PathCache* cache) = 0;
-    // Stack::run_timers() is to be called at this time, or somewhat later; replaces the time
-    // before.
+    // Stack::run_timers() is to be called on this CPU at this time, or somewhat later; replaces
+    // this CPU's time before.
     virtual void arm_timer(uint64_t deadline_ns) = 0;
     virtual uint64_t random() = 0;
 

@@ -24,6 +24,7 @@ struct Flow
     uint64_t timer_ns = kNever;  // when it fires; of FlowTimers
     FlowKind kind;
     bool in_table = false;
+    uint16_t timer_cpu = 0;  // in whose FlowTimers it is, if it is in any
 };
 
 // Chained hash table that grows with its content. Holds no references: who inserts keeps the flow
@@ -62,9 +63,10 @@ class FlowTable {
     size_t size_ = 0;
 };
 
-// Timers in the order of their deadlines.
+// Timers of one CPU, in the order of their deadlines.
 class FlowTimers {
   public:
+    // It must not be among another CPU's.
     void set(Flow& flow, uint64_t deadline_ns) {
         if (flow.is_linked()) timers_.erase(timers_.iterator_to(flow));
         flow.timer_ns = deadline_ns;
@@ -74,6 +76,7 @@ class FlowTimers {
     uint64_t next_deadline_ns() const {
         return timers_.empty() ? kNever : timers_.begin()->timer_ns;
     }
+    Flow* first() { return timers_.empty() ? nullptr : &*timers_.begin(); }
     // Takes out the first that is due; null if none is.
     Flow* take_due(uint64_t now_ns) {
         if (timers_.empty() || timers_.begin()->timer_ns > now_ns) return nullptr;

@@ -49,7 +49,7 @@ bool Connection::handle_ack(const Segment& segment) {
     if (outcome.advanced || outcome.newly_sacked) take_rtt_sample(segment, outcome);
     if (ecn_on && segment.has(kEce)) {
         delivered_ce += delivered - prior_delivered;
-        stack.counters.TCPDeliveredCE += delivered - prior_delivered;
+        stack.counters().TCPDeliveredCE += delivered - prior_delivered;
         if (phase < CongestionPhase::kReduced) enter_reduction(CongestionPhase::kReduced);
     }
     if (probe_outstanding) check_loss_probe(ack, outcome);
@@ -60,7 +60,7 @@ bool Connection::handle_ack(const Segment& segment) {
         duplicate_acks = 0;
     }
     update_recovery(segment, outcome, prior_in_flight);
-    stack.counters.TCPDelivered += delivered - prior_delivered;
+    stack.counters().TCPDelivered += delivered - prior_delivered;
     if (outcome.advanced) {
         if (retransmit_timer != RetransmitTimer::kReordering) rearm_after_ack();
         if (outcome.round_started) {

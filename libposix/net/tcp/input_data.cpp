@@ -77,7 +77,7 @@ void Connection::queue_in_order(BufferPtr data, uint32_t length) {
         BufferPtr rest = data->take_next();
         Buffer* tail = receive_queue.last();
         if (tail && join(*tail, *data, receive_memory)) {
-            stack.counters.TCPRcvCoalesce++;
+            stack.counters().TCPRcvCoalesce++;
         } else if (data->length()) {
             receive_memory += static_cast<uint32_t>(data->held_memory());
             receive_queue.push_back(std::move(data));
@@ -99,7 +99,7 @@ void Connection::handle_data(Segment& segment) {
     if (segment.length) note_data_received(segment);
     if (segment.length && end <= receive_next && !(fin && end == receive_next)) {
         set_duplicate_sack(start, end);
-        stack.counters.TCPDSACKOldSent++;
+        stack.counters().TCPDSACKOldSent++;
         ack_pending = ack_now = true;
         return;
     }
@@ -119,7 +119,7 @@ void Connection::handle_data(Segment& segment) {
         fin = false;
         ack_pending = ack_now = true;
         if (fits == 0) {
-            stack.counters.TCPZeroWindowDrop++;
+            stack.counters().TCPZeroWindowDrop++;
             return;
         }
         keep_front(*segment.data, fits);
@@ -129,7 +129,7 @@ void Connection::handle_data(Segment& segment) {
     if (segment.length &&
         !make_receive_room(static_cast<uint32_t>(segment.data->chain_held_memory()),
                            start == receive_next)) {
-        stack.counters.TCPRcvQDrop++;
+        stack.counters().TCPRcvQDrop++;
         ack_pending = ack_now = true;
         return;
     }
@@ -191,15 +191,15 @@ bool Connection::make_receive_room(uint32_t needed, bool in_order) {
         receive_limit = std::max(receive_limit, std::min(receive_memory + needed, most));
     }
     if (fits(2 * receive_limit)) return true;
-    stack.counters.PruneCalled++;
+    stack.counters().PruneCalled++;
     if (in_order && !out_of_order.is_empty()) {
-        stack.counters.OfoPruned++;
+        stack.counters().OfoPruned++;
         bool nothing = buffers_are_exhausted() || needed > 2 * receive_limit;
         prune_out_of_order(nothing ? 0 : 2 * receive_limit - needed);
     }
     // One segment at least must fit, whatever the block that it lies in.
     if (!receive_memory || fits(2 * receive_limit)) return true;
-    stack.counters.RcvPruned++;
+    stack.counters().RcvPruned++;
     return false;
 }
 
@@ -227,7 +227,7 @@ void Connection::queue_out_of_order(Segment& segment) {
     ack_now = true;
     quick_acks = std::max<uint8_t>(quick_acks, 2);
     bool fin = segment.has(kFin);
-    stack.counters.TCPOFOQueue++;
+    stack.counters().TCPOFOQueue++;
     // Its place: behind `before`. New data mostly goes to the end.
     Buffer* before = nullptr;
     Buffer* last = out_of_order.last();
@@ -243,8 +243,8 @@ void Connection::queue_out_of_order(Segment& segment) {
         Sequence known_end = received_info(*before).end();
         // A FIN in the midst of data is a lie.
         if (end < known_end || (end == known_end && (!fin || received_info(*before).fin))) {
-            stack.counters.TCPOFOMerge++;
-            stack.counters.TCPDSACKOfoSent++;
+            stack.counters().TCPOFOMerge++;
+            stack.counters().TCPDSACKOfoSent++;
             if (segment.length) set_duplicate_sack(start, end);
             return;
         }

@@ -38,7 +38,7 @@ void Connection::input_syn_sent(Segment& segment) {
     // A late answer to an earlier connection's SYN (RFC 7323, 3.2).
     if (acknowledges && segment.options.has_timestamp && segment.options.timestamp_echo &&
         static_cast<int32_t>(segment.options.timestamp_echo - timestamp_now()) > 0) {
-        stack.counters.PAWSActive++;
+        stack.counters().PAWSActive++;
         if (!segment.has(kRst)) stack.answer_with_reset(segment);
         return;
     }

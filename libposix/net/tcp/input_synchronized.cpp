@@ -43,12 +43,12 @@ bool Connection::try_fast_path(Segment& segment) {
     if (segment.acknowledgement != send_unacknowledged ||
         uint32_t{segment.window} << send_scale != send_window) {
         if (!handle_ack(segment)) return true;
-        segment.length ? stack.counters.TCPHPAcks++ : stack.counters.TCPPureAcks++;
+        segment.length ? stack.counters().TCPHPAcks++ : stack.counters().TCPPureAcks++;
     } else {
         last_ack_received_ns = now();
     }
     if (segment.length) {
-        stack.counters.TCPHPHits++;
+        stack.counters().TCPHPHits++;
         note_data_received(segment);
         ack_pending = true;
         queue_in_order(std::move(segment.data), segment.length);
@@ -66,25 +66,25 @@ void Connection::input_synchronized(Segment& segment) {
     if (segment.options.has_timestamp && timestamps_on && !segment.has(kRst) &&
         static_cast<int32_t>(segment.options.timestamp - timestamp_recent) < 0 &&
         now() - timestamp_recent_ns < kPawsLifetime) {
-        stack.counters.PAWSEstab++;
-        return send_invalid_ack(stack.counters.TCPACKSkippedPAWS);
+        stack.counters().PAWSEstab++;
+        return send_invalid_ack(stack.counters().TCPACKSkippedPAWS);
     }
     if (!sequence_is_acceptable(segment)) {
         if (segment.has(kRst)) return;
         if (segment.has(kSyn)) {
-            stack.counters.TCPSYNChallenge++;
+            stack.counters().TCPSYNChallenge++;
             return send_challenge_ack();
         }
         if (segment.length && segment.end() <= receive_next) {
             set_duplicate_sack(segment.sequence, segment.end());
-            stack.counters.DelayedACKLost++;
-            stack.counters.TCPDSACKOldSent++;
+            stack.counters().DelayedACKLost++;
+            stack.counters().TCPDSACKOldSent++;
             // A retransmission that was not needed must be told at once.
             return send_ack();
         }
-        return send_invalid_ack(state == State::kSynReceived ? stack.counters.TCPACKSkippedSynRecv
-                                : state == State::kFinWait2  ? stack.counters.TCPACKSkippedFinWait2
-                                                             : stack.counters.TCPACKSkippedSeq);
+        return send_invalid_ack(state == State::kSynReceived ? stack.counters().TCPACKSkippedSynRecv
+                                : state == State::kFinWait2  ? stack.counters().TCPACKSkippedFinWait2
+                                                             : stack.counters().TCPACKSkippedSeq);
     }
     // Second: the RST bit.
     if (segment.has(kRst)) return handle_reset(segment);
@@ -93,7 +93,7 @@ void Connection::input_synchronized(Segment& segment) {
         bool repeated = state == State::kSynReceived && segment.has(kAck) &&
                         segment.sequence == initial_receive_sequence;
         if (!repeated) {
-            stack.counters.TCPSYNChallenge++;
+            stack.counters().TCPSYNChallenge++;
             return send_challenge_ack();
         }
         segment.sequence += 1;
@@ -153,7 +153,7 @@ void Connection::handle_reset(const Segment& segment) {
     if (!exact) return send_challenge_ack();
     reset_received = true;
     if (state == State::kSynReceived && listener) {
-        stack.counters.EmbryonicRsts++;
+        stack.counters().EmbryonicRsts++;
     }
     fail(state == State::kSynReceived ? ECONNREFUSED
          : state == State::kCloseWait ? EPIPE
@@ -195,7 +195,7 @@ bool Connection::handle_acknowledged_state(const Segment& segment) {
     bool half_closed = state == State::kFinWait1 || state == State::kFinWait2;
     if (half_closed && is_orphan && segment.length &&
         segment.end() - segment.has(kFin) > receive_next) {
-        stack.counters.TCPAbortOnData++;
+        stack.counters().TCPAbortOnData++;
         abort(0);
         return false;
     }
@@ -218,12 +218,12 @@ void Connection::send_invalid_ack(uint64_t& skipped) {
 void Connection::send_challenge_ack() {
     if (last_invalid_ack_ns &&
         now() - last_invalid_ack_ns < stack.settings.invalid_ack_interval_ms * kMillisecond) {
-        stack.counters.TCPACKSkippedChallenge++;
+        stack.counters().TCPACKSkippedChallenge++;
         return;
     }
     if (!stack.may_challenge()) return;
     last_invalid_ack_ns = now();
-    stack.counters.TCPChallengeACK++;
+    stack.counters().TCPChallengeACK++;
     send_ack();
 }
 

@@ -64,7 +64,7 @@ void Listener::fill_half_open(HalfOpen& half_open, const Segment& segment) {
     half_open.key = segment.flow;
     half_open.hash = stack_.hash(segment.flow);
     half_open.listener = this;
-    half_open.created_ns = stack_.now_ns;
+    half_open.created_ns = stack_.now_ns();
     half_open.receive_initial = segment.sequence;
     half_open.timestamp_offset = stack_.timestamp_offset(segment.flow);
     half_open.peer_window = segment.window;
@@ -82,21 +82,21 @@ void Listener::input_syn(Segment& segment, const Sequence* initial_sequence) {
     bool use_cookie = false;
     if (queue_full || half_open_count_ >= stack_.settings.max_syn_backlog) {
         if (!stack_.settings.syn_cookies) {
-            stack_.counters.TCPReqQFullDrop++;
-            stack_.counters.ListenDrops++;
+            stack_.counters().TCPReqQFullDrop++;
+            stack_.counters().ListenDrops++;
             return;
         }
-        stack_.counters.TCPReqQFullDoCookies++;
+        stack_.counters().TCPReqQFullDoCookies++;
         use_cookie = true;
     }
     if (accept_queue_is_full()) {
-        stack_.counters.ListenOverflows++;
-        stack_.counters.ListenDrops++;
+        stack_.counters().ListenOverflows++;
+        stack_.counters().ListenDrops++;
         return;
     }
     auto* half_open = new (std::nothrow) HalfOpen;
     if (!half_open) {
-        stack_.counters.ListenDrops++;
+        stack_.counters().ListenDrops++;
         return;
     }
     fill_half_open(*half_open, segment);
@@ -111,24 +111,25 @@ void Listener::input_syn(Segment& segment, const Sequence* initial_sequence) {
     half_open->send_initial =
         initial_sequence ? *initial_sequence : stack_.initial_sequence(segment.flow);
     if (use_cookie) {
-        auto clock = static_cast<uint32_t>(stack_.now_ns / kMillisecond);
+        auto clock = static_cast<uint32_t>(stack_.now_ns() / kMillisecond);
         half_open->send_initial = make_cookie(stack_.secret(), segment.flow, segment.sequence,
-                                              half_open->peer_segment, stack_.now_ns);
+                                              half_open->peer_segment, stack_.now_ns());
         half_open->cookie_timestamp = cookie_timestamp(segment.options, half_open->ecn_on, clock);
         if (!half_open->timestamps_on) {
             half_open->scaling_on = half_open->sack_on = half_open->ecn_on = false;
         }
-        stack_.counters.SyncookiesSent++;
+        stack_.counters().SyncookiesSent++;
+        stack_.note_sent_cookie();
         send_syn_ack(*half_open);
         drop(*half_open);
         return;
     }
     if (!stack_.insert_flow(*half_open)) {
-        stack_.counters.ListenDrops++;
+        stack_.counters().ListenDrops++;
         drop(*half_open);
         return;
     }
-    stack_.set_flow_timer(*half_open, stack_.now_ns + kInitialTimeout);
+    stack_.set_flow_timer(*half_open, stack_.now_ns() + kInitialTimeout);
     send_syn_ack(*half_open);
 }
 
@@ -142,7 +143,7 @@ void Listener::send_syn_ack(const HalfOpen& half_open) {
     }
     if (half_open.timestamps_on) {
         answer.has_timestamp = true;
-        auto clock = static_cast<uint32_t>(stack_.now_ns / kMillisecond);
+        auto clock = static_cast<uint32_t>(stack_.now_ns() / kMillisecond);
         answer.timestamp = half_open.timestamp_offset +
                            (half_open.cookie_timestamp ? half_open.cookie_timestamp : clock);
         answer.timestamp_echo = half_open.timestamp_recent;
@@ -163,46 +164,46 @@ void Listener::half_open_timer(HalfOpen& half_open) {
     uint32_t limit = options.syn_count ? options.syn_count : stack_.settings.synack_retries;
     limit = std::max<uint32_t>(limit, options.defer_accept);
     if (half_open.retransmissions >= limit) {
-        stack_.counters.TCPTimeouts++;
-        stack_.counters.AttemptFails++;
+        stack_.counters().TCPTimeouts++;
+        stack_.counters().AttemptFails++;
         return drop(half_open);
     }
     half_open.retransmissions++;
     uint64_t delay = std::min(kInitialTimeout << half_open.retransmissions, kMaximumTimeout);
-    stack_.set_flow_timer(half_open, stack_.now_ns + delay);
+    stack_.set_flow_timer(half_open, stack_.now_ns() + delay);
     // A client that has acknowledged and owes its data is reminded only at the end of the time.
     if (half_open.is_acknowledged && half_open.retransmissions < options.defer_accept) return;
-    stack_.counters.TCPTimeouts++;
-    stack_.counters.RetransSegs++;
-    stack_.counters.TCPSynRetrans++;
+    stack_.counters().TCPTimeouts++;
+    stack_.counters().RetransSegs++;
+    stack_.counters().TCPSynRetrans++;
     send_syn_ack(half_open);
 }
 
 void Listener::input_half_open(HalfOpen& half_open, Segment& segment) {
     if (half_open.timestamps_on && segment.options.has_timestamp && !segment.has(kRst) &&
         static_cast<int32_t>(segment.options.timestamp - half_open.timestamp_recent) < 0) {
-        stack_.counters.PAWSEstab++;
+        stack_.counters().PAWSEstab++;
         return;
     }
     Sequence expected = half_open.receive_initial + 1;
     if (segment.has(kRst)) {
         // RFC 5961, 3.2: only the exact number.
         if (segment.sequence == expected) {
-            stack_.counters.EmbryonicRsts++;
-            stack_.counters.AttemptFails++;
+            stack_.counters().EmbryonicRsts++;
+            stack_.counters().AttemptFails++;
             drop(half_open);
         }
         return;
     }
     if (segment.has(kSyn) && !segment.has(kAck)) {
         if (segment.sequence != half_open.receive_initial) return;
-        uint64_t since = stack_.now_ns - half_open.last_invalid_ack_ns;
+        uint64_t since = stack_.now_ns() - half_open.last_invalid_ack_ns;
         if (half_open.last_invalid_ack_ns &&
             since < stack_.settings.invalid_ack_interval_ms * kMillisecond) {
-            stack_.counters.TCPACKSkippedSynRecv++;
+            stack_.counters().TCPACKSkippedSynRecv++;
             return;
         }
-        half_open.last_invalid_ack_ns = stack_.now_ns;
+        half_open.last_invalid_ack_ns = stack_.now_ns();
         return send_syn_ack(half_open);
     }
     if (!segment.has(kAck)) return;
@@ -215,12 +216,12 @@ void Listener::input_half_open(HalfOpen& half_open, Segment& segment) {
     if (options.defer_accept && half_open.retransmissions < options.defer_accept &&
         segment.length == 0 && !segment.has(kFin)) {
         half_open.is_acknowledged = true;
-        stack_.counters.TCPDeferAcceptDrop++;
+        stack_.counters().TCPDeferAcceptDrop++;
         return;
     }
     if (accept_queue_is_full()) {
-        stack_.counters.ListenOverflows++;
-        stack_.counters.ListenDrops++;
+        stack_.counters().ListenOverflows++;
+        stack_.counters().ListenDrops++;
         half_open.is_acknowledged = true;
         if (stack_.settings.abort_on_overflow) {
             stack_.answer_with_reset(segment);
@@ -234,7 +235,7 @@ void Listener::input_half_open(HalfOpen& half_open, Segment& segment) {
 void Listener::open_connection(HalfOpen& half_open, Segment& segment, bool in_table) {
     auto made = make_ref<Connection>(stack_, half_open.key, options);
     if (!made.ok()) {
-        stack_.counters.ListenDrops++;
+        stack_.counters().ListenDrops++;
         return;
     }
     RefPtr<Connection> connection = made.release_value();
@@ -262,11 +263,11 @@ void Listener::open_connection(HalfOpen& half_open, Segment& segment, bool in_ta
     c.set_state(State::kSynReceived);
     if (in_table) drop(half_open);
     if (!stack_.insert_flow(c)) {
-        stack_.counters.ListenDrops++;
+        stack_.counters().ListenDrops++;
         return;
     }
     c.self = connection;
-    stack_.counters.PassiveOpens++;
+    stack_.counters().PassiveOpens++;
     c.input(segment);
 }
 
@@ -276,14 +277,14 @@ bool Listener::input_cookie(Segment& segment) {
     // Only if we have sent any lately; a queue that is not full has no cookies out.
     Sequence cookie = segment.acknowledgement - 1;
     Sequence peer = segment.sequence - 1;
-    uint16_t size = check_cookie(stack_.secret(), segment.flow, peer, cookie, stack_.now_ns);
-    if (!size || !stack_.counters.SyncookiesSent) {
-        stack_.counters.SyncookiesFailed += stack_.counters.SyncookiesSent != 0;
+    uint16_t size = check_cookie(stack_.secret(), segment.flow, peer, cookie, stack_.now_ns());
+    if (!size || !stack_.has_sent_cookies()) {
+        stack_.counters().SyncookiesFailed += stack_.has_sent_cookies();
         return false;
     }
     if (accept_queue_is_full()) {
-        stack_.counters.ListenOverflows++;
-        stack_.counters.ListenDrops++;
+        stack_.counters().ListenOverflows++;
+        stack_.counters().ListenDrops++;
         return true;
     }
     CookieOptions agreed{};
@@ -294,7 +295,7 @@ bool Listener::input_cookie(Segment& segment) {
     HalfOpen half_open;
     half_open.key = segment.flow;
     half_open.listener = this;
-    half_open.created_ns = stack_.now_ns;
+    half_open.created_ns = stack_.now_ns();
     half_open.send_initial = cookie;
     half_open.receive_initial = peer;
     half_open.peer_segment = size;
@@ -305,7 +306,7 @@ bool Listener::input_cookie(Segment& segment) {
     half_open.scaling_on = agreed.has_window_scale;
     half_open.send_scale = agreed.window_scale;
     half_open.ecn_on = agreed.ecn;
-    stack_.counters.SyncookiesRecv++;
+    stack_.counters().SyncookiesRecv++;
     open_connection(half_open, segment, false);
     return true;
 }

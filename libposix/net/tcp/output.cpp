@@ -120,7 +120,7 @@ bool Connection::send_first_unsent(uint32_t mss, uint32_t limit, Push push) {
         next_send_ns = std::max(next_send_ns, now()) +
                        size * kSecond / std::max<uint64_t>(options.max_pacing_rate, 1);
     }
-    stack.counters.TCPOrigDataSent += info.packets;
+    stack.counters().TCPOrigDataSent += info.packets;
     return true;
 }
 
@@ -149,7 +149,7 @@ bool Connection::transmit(Buffer& segment, bool again) {
     size_t header_size = kHeaderSize + fill_options(option_values, true);
     BufferPtr packet = make_packet(segment, header_size);
     if (!packet) {
-        stack.counters.TCPRetransFail += again;
+        stack.counters().TCPRetransFail += again;
         return false;
     }
     uint8_t flags = kAck | info.flags;
@@ -190,7 +190,7 @@ bool Connection::transmit(Buffer& segment, bool again) {
         data_segments_out += info.packets;
         bytes_sent += info.length;
     }
-    stack.counters.OutSegs += info.packets;
+    stack.counters().OutSegs += info.packets;
     segments_out += info.packets;
     after_transmit_of_ack();
     hand_down(std::move(packet), ecn);
@@ -224,7 +224,7 @@ bool Connection::retransmit(Buffer& segment) {
     undo_retransmissions = std::max(undo_retransmissions, 0) + info.packets;
     total_retransmissions += info.packets;
     bytes_retransmitted += info.length;
-    stack.counters.RetransSegs += info.packets;
+    stack.counters().RetransSegs += info.packets;
     return true;
 }
 
@@ -242,14 +242,14 @@ void Connection::send_control(uint8_t flags, Sequence sequence) {
                         receive_next,   flags,           choose_window()};
     write_header(packet->push(header_size), fields, option_values);
     set_checksum(*packet, key, static_cast<uint32_t>(header_size), checksum_offload);
-    stack.counters.OutSegs++;
+    stack.counters().OutSegs++;
     segments_out++;
     after_transmit_of_ack();
     hand_down(std::move(packet), 0);
 }
 
 void Connection::send_reset() {
-    stack.counters.OutRsts++;
+    stack.counters().OutRsts++;
     send_control(kRst | kAck, send_next);
 }
 
@@ -281,7 +281,7 @@ void Connection::send_syn() {
     size_t header_size = kHeaderSize + options_size(option_values);
     write_header(packet->push(header_size), fields, option_values);
     set_checksum(*packet, key, static_cast<uint32_t>(header_size), checksum_offload);
-    stack.counters.OutSegs++;
+    stack.counters().OutSegs++;
     segments_out++;
     hand_down(std::move(packet), 0);
 }
@@ -311,12 +311,12 @@ uint16_t Connection::choose_window() {
     uint32_t unit = 1u << receive_scale;
     window &= ~(unit - 1);
     if (window < current) {
-        if (window == 0) stack.counters.TCPWantZeroWindowAdv++;
+        if (window == 0) stack.counters().TCPWantZeroWindowAdv++;
         window = (current + unit - 1) & ~(unit - 1);
     }
     window = std::min(window, 65535u << receive_scale);
-    if (window == 0 && receive_window != 0) stack.counters.TCPToZeroWindowAdv++;
-    if (window != 0 && receive_window == 0) stack.counters.TCPFromZeroWindowAdv++;
+    if (window == 0 && receive_window != 0) stack.counters().TCPToZeroWindowAdv++;
+    if (window != 0 && receive_window == 0) stack.counters().TCPFromZeroWindowAdv++;
     receive_window = window;
     window_sent_at = receive_next;
     return static_cast<uint16_t>(window >> receive_scale);

@@ -24,7 +24,7 @@ void Connection::note_reordering(const SendSegment& info) {
     reordering = std::clamp(packets, reordering, 300u);
     reordering_seen = true;
     reorderings_seen++;
-    ++(timestamps_on ? stack.counters.TCPTSReorder : stack.counters.TCPSACKReorder);
+    ++(timestamps_on ? stack.counters().TCPTSReorder : stack.counters().TCPSACKReorder);
 }
 
 // Step 4.
@@ -69,7 +69,7 @@ void Connection::mark_lost(SendSegment& info) {
     if (info.is_in_retransmission) {
         info.is_in_retransmission = false;
         retransmitted_out -= info.packets;
-        stack.counters.TCPLostRetransmit += info.packets;
+        stack.counters().TCPLostRetransmit += info.packets;
     }
     if (info.is_lost) return;
     info.is_lost = true;
@@ -90,7 +90,7 @@ void Connection::check_loss_probe(Sequence ack, const AckOutcome& outcome) {
             congestion.window = std::max(congestion.slow_start_threshold, 1u);
             end_reduction();
         }
-        stack.counters.TCPLossProbeRecovery++;
+        stack.counters().TCPLossProbeRecovery++;
     }
 }
 

@@ -31,7 +31,7 @@ void Connection::update_recovery(const Segment&, AckOutcome& outcome, uint32_t) 
         }
     }
     if (lost_out && phase < CongestionPhase::kRecovery) {
-        ++(sack_on ? stack.counters.TCPSackRecovery : stack.counters.TCPRenoRecovery);
+        ++(sack_on ? stack.counters().TCPSackRecovery : stack.counters().TCPRenoRecovery);
         enter_reduction(CongestionPhase::kRecovery);
     } else if (phase <= CongestionPhase::kDisorder) {
         phase = sacked_out ? CongestionPhase::kDisorder : CongestionPhase::kOpen;
@@ -146,7 +146,7 @@ void Connection::enter_loss() {
     Buffer* first = send_queue.first();
     // A receiver that has let go of what it acknowledged selectively (RFC 2018, 8).
     bool reneged = first && first != unsent && send_info(*first).is_sacked;
-    if (reneged) stack.counters.TCPSACKReneging++;
+    if (reneged) stack.counters().TCPSACKReneging++;
     if (!sack_on) sacked_out = 0;
     for (Buffer* segment = first; segment && segment != unsent;
          segment = BufferQueue::after(segment)) {
@@ -174,12 +174,12 @@ bool Connection::undo_if_spurious(const AckOutcome& outcome) {
     bool by_duplicates = undo_retransmissions == 0;
     if (!by_timestamp && !by_duplicates) return false;
     if (phase == CongestionPhase::kLoss) {
-        stack.counters.TCPLossUndo++;
-        stack.counters.TCPSpuriousRTOs += by_timestamp;
+        stack.counters().TCPLossUndo++;
+        stack.counters().TCPSpuriousRTOs += by_timestamp;
     } else {
-        ++(by_duplicates                         ? stack.counters.TCPDSACKUndo
-           : send_unacknowledged >= recovery_end ? stack.counters.TCPFullUndo
-                                                 : stack.counters.TCPPartialUndo);
+        ++(by_duplicates                         ? stack.counters().TCPDSACKUndo
+           : send_unacknowledged >= recovery_end ? stack.counters().TCPFullUndo
+                                                 : stack.counters().TCPPartialUndo);
     }
     congestion.window = std::max(congestion.window, prior_window);
     congestion.slow_start_threshold = std::max(congestion.slow_start_threshold, prior_threshold);
@@ -213,8 +213,8 @@ void Connection::retransmit_lost() {
             break;
         }
         if (!retransmit(*segment)) break;
-        ++(phase == CongestionPhase::kLoss ? stack.counters.TCPSlowStartRetrans
-                                           : stack.counters.TCPFastRetrans);
+        ++(phase == CongestionPhase::kLoss ? stack.counters().TCPSlowStartRetrans
+                                           : stack.counters().TCPFastRetrans);
         if (phase >= CongestionPhase::kReduced) prr_out += info.packets;
         sent = true;
     }

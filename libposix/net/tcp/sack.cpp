@@ -19,7 +19,7 @@ void Connection::apply_sack(const Segment& segment, Sequence prior_unacknowledge
         first = 1;
         if (plausible) {
             outcome.duplicate_sack = true;
-            ++(below ? stack.counters.TCPDSACKRecv : stack.counters.TCPDSACKOfoRecv);
+            ++(below ? stack.counters().TCPDSACKRecv : stack.counters().TCPDSACKOfoRecv);
             duplicate_sacks_received++;
             reordering_seen = true;
             if (undo_retransmissions > 0) {
@@ -33,7 +33,7 @@ void Connection::apply_sack(const Segment& segment, Sequence prior_unacknowledge
                 dsack_round = send_next;
             }
         } else {
-            stack.counters.TCPSACKDiscard++;
+            stack.counters().TCPSACKDiscard++;
         }
     }
     for (uint8_t i = first; i < count; i++) {
@@ -41,7 +41,7 @@ void Connection::apply_sack(const Segment& segment, Sequence prior_unacknowledge
                         blocks[i].end > send_unacknowledged &&
                         blocks[i].start >= send_unacknowledged;
         if (!is_valid) {
-            stack.counters.TCPSACKDiscard++;
+            stack.counters().TCPSACKDiscard++;
             continue;
         }
         mark_sacked(blocks[i], outcome);

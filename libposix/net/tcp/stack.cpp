@@ -4,7 +4,9 @@
 
 namespace coracle::net::tcp {
 
-Stack::Stack(Environment& below) : environment(below), secret_{{below.random(), below.random()}} {}
+Stack::Stack(Environment& below) : environment(below), secret_{{below.random(), below.random()}} {
+    (void)parts_.allocate();
+}
 
 // Ends without a word to the peers: of a test's stack.
 Stack::~Stack() {
@@ -60,14 +62,15 @@ uint64_t Stack::undelivered() const {
 
 void Stack::input(BufferPtr packet, const Arrival& arrival) {
     Segment segment;
-    counters.InSegs++;
+    Counters& counted = counters();
     ParseResult result = parse_segment(std::move(packet), arrival.from, arrival.to, segment);
     if (result != ParseResult::kGood) [[unlikely]] {
-        counters.InErrs++;
-        counters.InCsumErrors += result == ParseResult::kBadChecksum;
+        counted.InSegs++;
+        counted.InErrs++;
+        counted.InCsumErrors += result == ParseResult::kBadChecksum;
         return;
     }
-    counters.InSegs += segment.packets - 1u;
+    counted.InSegs += segment.packets;
     // TCP is between two hosts (RFC 1122, 4.2.3.10).
     if (arrival.is_broadcast || arrival.to.is_multicast() || arrival.from.is_any()) return;
     segment.flow.local.scope = segment.flow.remote.scope = arrival.interface_index;
@@ -185,7 +188,7 @@ Result<RefPtr<Connection>> Stack::connect(const FlowKey& flow, const ConnectionO
         auto& rest = *static_cast<TimeWait*>(other);
         next = rest.next_initial_sequence();
         initial_sequence = &next;
-        counters.TWRecycled++;
+        counters().TWRecycled++;
         remove_time_wait(rest);
     }
     if (!insert_flow(*connection)) return Error(ENOMEM);
@@ -197,24 +200,44 @@ Result<RefPtr<Connection>> Stack::connect(const FlowKey& flow, const ConnectionO
 
 void Stack::remove_flow(Flow& flow) {
     flows_.remove(flow);
-    timers_.cancel(flow);
+    parts_.of(flow.timer_cpu).timers.cancel(flow);
 }
 
 void Stack::set_flow_timer(Flow& flow, uint64_t deadline_ns) {
-    timers_.set(flow, deadline_ns);
-    arm();
+    const size_t cpu = cpu_index();
+    CpuPart& part = parts_.of(cpu);
+    if (flow.timer_cpu != cpu) {
+        parts_.of(flow.timer_cpu).timers.cancel(flow);
+        flow.timer_cpu = static_cast<uint16_t>(cpu);
+    }
+    part.timers.set(flow, deadline_ns);
+    arm(part);
 }
 
-void Stack::arm() {
-    uint64_t next = timers_.next_deadline_ns();
-    if (next >= armed_ns_) return;  // a timer that fires too early does no harm
-    armed_ns_ = next;
+void Stack::arm(CpuPart& part) {
+    uint64_t next = part.timers.next_deadline_ns();
+    if (next >= part.armed_ns) return;  // a timer that fires too early does no harm
+    part.armed_ns = next;
     environment.arm_timer(next);
 }
 
+void Stack::take_over_timers() {
+    for (size_t cpu = 0; cpu < parts_.size(); cpu++) {
+        if (cpu == cpu_index()) continue;
+        while (Flow* flow = parts_.of(cpu).timers.first()) set_flow_timer(*flow, flow->timer_ns);
+    }
+}
+
+Counters Stack::total_counters() const {
+    Counters total;
+    parts_.for_each([&](const CpuPart& part) { add_counters(total, part.counters); });
+    return total;
+}
+
 void Stack::run_timers() {
-    armed_ns_ = kNever;
-    while (Flow* flow = timers_.take_due(now_ns)) {
+    CpuPart& part = parts_.current();
+    part.armed_ns = kNever;
+    while (Flow* flow = part.timers.take_due(part.now_ns)) {
         switch (flow->kind) {
             case FlowKind::kConnection: {
                 RefPtr<Connection> connection(static_cast<Connection*>(flow));
@@ -231,7 +254,7 @@ void Stack::run_timers() {
                 break;
         }
     }
-    arm();
+    arm(part);
 }
 
 void Stack::start_time_wait(Connection& connection) {
@@ -239,13 +262,13 @@ void Stack::start_time_wait(Connection& connection) {
     if (time_wait_count_ < settings.max_time_wait) rest = new (std::nothrow) TimeWait(connection);
     connection.leave_table();
     if (!rest || !insert_flow(*rest)) {
-        counters.TCPTimeWaitOverflow++;
+        counters().TCPTimeWaitOverflow++;
         delete rest;
         return;
     }
     time_wait_count_++;
-    counters.TW++;
-    set_flow_timer(*rest, now_ns + kTimeWaitTime);
+    counters().TW++;
+    set_flow_timer(*rest, now_ns() + kTimeWaitTime);
 }
 
 void Stack::remove_time_wait(TimeWait& rest) {
@@ -256,7 +279,7 @@ void Stack::remove_time_wait(TimeWait& rest) {
 
 Sequence Stack::initial_sequence(const FlowKey& flow) const {
     return Sequence(static_cast<uint32_t>(secret_hash_of_flow(secret_, flow, 0)) +
-                    static_cast<uint32_t>(now_ns >> 6));
+                    static_cast<uint32_t>(now_ns() >> 6));
 }
 
 uint16_t Stack::advertised_segment(const Connection& connection) const {
@@ -276,7 +299,7 @@ void Stack::send_plain(const FlowKey& flow, const HeaderFields& fields, const Op
     size_t size = kHeaderSize + options_size(options);
     write_header(packet->push(size), fields, options);
     set_checksum(*packet, flow, static_cast<uint32_t>(size), false);
-    counters.OutSegs++;
+    counters().OutSegs++;
     IpChoices choices;
     choices.interface_index = flow.local.address.is_link_local() ? flow.local.scope : 0;
     environment.output(std::move(packet), flow, choices, nullptr);
@@ -293,23 +316,27 @@ void Stack::answer_with_reset(const Segment& segment) {
         fields.flags |= kAck;
         fields.acknowledgement = segment.end();
     }
-    counters.OutRsts++;
+    counters().OutRsts++;
     send_plain(segment.flow, fields, Options());
 }
 
-// RFC 5961, 7 and RFC 5961's side channel: a limit that nobody can measure.
+// RFC 5961, 7 and RFC 5961's side channel: a limit that nobody can measure. Each CPU has its share.
 bool Stack::may_challenge() {
-    uint64_t second = now_ns / kSecond;
-    if (second != challenge_second_) {
-        challenge_second_ = second;
-        uint32_t half = (settings.challenge_ack_limit + 1) / 2;
-        challenges_left_ = half + static_cast<uint32_t>(environment.random() % std::max(half, 1u));
+    CpuPart& part = parts_.current();
+    uint64_t second = part.now_ns / kSecond;
+    if (second != part.challenge_second) {
+        part.challenge_second = second;
+        const auto cpus = static_cast<uint32_t>(parts_.size());
+        const uint32_t limit = (settings.challenge_ack_limit + cpus - 1) / cpus;
+        uint32_t half = (limit + 1) / 2;
+        part.challenges_left =
+            half + static_cast<uint32_t>(environment.random() % std::max(half, 1u));
     }
-    if (!challenges_left_) {
-        counters.TCPACKSkippedChallenge++;
+    if (!part.challenges_left) {
+        part.counters.TCPACKSkippedChallenge++;
         return false;
     }
-    challenges_left_--;
+    part.challenges_left--;
     return true;
 }
 
@@ -319,7 +346,7 @@ void Stack::icmp_error(const FlowKey& flow, Sequence quoted, int error, bool is_
     if (!found || found->kind != FlowKind::kConnection) return;
     RefPtr<Connection> connection(static_cast<Connection*>(found));
     if (quoted < connection->send_unacknowledged || quoted > connection->send_next) {
-        counters.OutOfWindowIcmps++;
+        counters().OutOfWindowIcmps++;
         return;
     }
     if (error == EMSGSIZE) return connection->path_changed(mtu);

@@ -3,9 +3,11 @@
 //
 // Time: set_now() before every call, with a clock of nanoseconds that does not go back and does not
 // begin at 0.
-// Locks: none; kernel code runs under the one kernel lock. Nothing here sleeps.
+// Locks: none; kernel code runs under the one kernel lock. What every segment changes beside its
+// connection is the current CPU's own: clock, counters, timers. Nothing here sleeps.
 #pragma once
 
+#include "kernel-min/sched/per_cpu.h"
 #include "libposix/net/tcp/connection.h"
 #include "libposix/net/tcp/counters.h"
 #include "libposix/net/tcp/environment.h"
@@ -30,12 +32,16 @@ class Stack {
     ~Stack();
     Stack(const Stack&) = delete;
     Stack& operator=(const Stack&) = delete;
+    // False: there was not enough memory for it, and it cannot be used.
+    bool has_memory() const { return parts_.is_allocated(); }
 
-    void set_now(uint64_t ns) { now_ns = ns; }
+    void set_now(uint64_t ns) { parts_.current().now_ns = ns; }
     // A packet from its TCP header on, without padding behind its payload.
     void input(BufferPtr packet, const Arrival& arrival);
-    // Runs what is due; armed by Environment::arm_timer().
+    // Runs what is due on this CPU; armed by Environment::arm_timer().
     void run_timers();
+    // Has this CPU run the timers of all: the others run no more.
+    void take_over_timers();
 
     // Opens a connection. EADDRNOTAVAIL: there is such a flow, or its TIME-WAIT; ENOMEM. The flow
     // has both addresses and ports.
@@ -60,6 +66,9 @@ class Stack {
     // The options of who would get a segment of this flow; null: nobody that has any.
     const ConnectionOptions* find_options(const FlowKey& flow) const;
 
+    // What has been counted on all CPUs.
+    Counters total_counters() const;
+
     size_t flow_count() const { return flows_.size(); }
     size_t time_wait_count() const { return time_wait_count_; }
     template <typename Visit>
@@ -76,12 +85,14 @@ class Stack {
     }
 
     Settings settings;
-    Counters counters;
     Environment& environment;
-    uint64_t now_ns = 1;
+
+    // This CPU's.
+    Counters& counters() { return parts_.current().counters; }
 
     // --- Inside TCP ---
 
+    uint64_t now_ns() const { return parts_.current().now_ns; }
     uint64_t hash(const FlowKey& flow) const { return hash_flow(flow, secret_.words[0]); }
     const HashSecret& secret() const { return secret_; }
     uint32_t timestamp_offset(const FlowKey& flow) const {
@@ -93,6 +104,7 @@ class Stack {
     uint16_t advertised_segment(const FlowKey& flow, uint32_t mtu) const;
     bool insert_flow(Flow& flow) { return flows_.insert(flow); }
     void remove_flow(Flow& flow);
+    // On this CPU from now on.
     void set_flow_timer(Flow& flow, uint64_t deadline_ns);
     void start_time_wait(Connection& connection);
     void remove_time_wait(TimeWait& rest);
@@ -101,22 +113,35 @@ class Stack {
     // An ACK, or SYN+ACK with `options`, of what is no Connection.
     void send_plain(const FlowKey& flow, const HeaderFields& fields, const Options& options);
     bool may_challenge();
+    // Whether any SYN cookies are out.
+    bool has_sent_cookies() const { return sent_cookies_; }
+    void note_sent_cookie() { sent_cookies_ = true; }
     Listener* find_listener(const FlowKey& flow, uint64_t hash) const;
 
   private:
     void stop_listening();  // everybody
     static constexpr size_t kPortBuckets = 256;
+    struct CpuPart {
+        uint64_t now_ns = 1;
+        FlowTimers timers;
+        uint64_t armed_ns = kNever;
+        Counters counters;
+        uint64_t challenge_second = 0;
+        uint32_t challenges_left = 0;
+    };
     void dispatch(Segment& segment);
-    void arm();
+    void arm(CpuPart& part);
 
     HashSecret secret_;
+    PerCpu<CpuPart> parts_;
     FlowTable flows_;
-    FlowTimers timers_;
     Listener* listeners_[kPortBuckets] = {};
-    uint64_t armed_ns_ = kNever;
     size_t time_wait_count_ = 0;
-    uint64_t challenge_second_ = 0;
-    uint32_t challenges_left_ = 0;
+    bool sent_cookies_ = false;
 };
+
+inline uint64_t Connection::now() const {
+    return stack.now_ns();
+}
 
 }  // namespace coracle::net::tcp

@@ -23,7 +23,7 @@ TimeWait::TimeWait(const Connection& connection)
 bool TimeWait::may_be_reused(const Stack& stack) const {
     uint8_t mode = stack.settings.time_wait_reuse;
     if (mode == 0 || (mode == 2 && !is_loopback)) return false;
-    return timestamps_on && stack.now_ns - timestamp_recent_ns > kSecond;
+    return timestamps_on && stack.now_ns() - timestamp_recent_ns > kSecond;
 }
 
 bool TimeWait::input(Stack& stack, const Segment& segment, Sequence& initial_sequence) {
@@ -32,7 +32,7 @@ bool TimeWait::input(Stack& stack, const Segment& segment, Sequence& initial_seq
     if (segment.has(kRst)) {
         // RFC 1337 would ignore it; Linux does so only if tcp_rfc1337 is set.
         if (segment.sequence == receive_next) {
-            stack.counters.TWKilled++;
+            stack.counters().TWKilled++;
             stack.remove_time_wait(*this);
         }
         return false;
@@ -44,27 +44,27 @@ bool TimeWait::input(Stack& stack, const Segment& segment, Sequence& initial_seq
         initial_sequence = next_initial_sequence();
         return true;
     }
-    if (stale) stack.counters.PAWSEstab++;
+    if (stale) stack.counters().PAWSEstab++;
     bool empty_in_place =
         !stale && segment.sequence == receive_next && segment.sequence_length() == 0;
     if (!stale && timestamps_on && segment.options.has_timestamp &&
         segment.sequence == receive_next) {
         timestamp_recent = segment.options.timestamp;
-        timestamp_recent_ns = stack.now_ns;
+        timestamp_recent_ns = stack.now_ns();
     }
-    if (segment.has(kAck) && !stale) stack.set_flow_timer(*this, stack.now_ns + kTimeWaitTime);
+    if (segment.has(kAck) && !stale) stack.set_flow_timer(*this, stack.now_ns() + kTimeWaitTime);
     if (empty_in_place) return false;
     // A FIN again, or what is out of place: the last acknowledgement once more.
     if (last_ack_ns &&
-        stack.now_ns - last_ack_ns < stack.settings.invalid_ack_interval_ms * kMillisecond) {
-        stack.counters.TCPACKSkippedTimeWait++;
+        stack.now_ns() - last_ack_ns < stack.settings.invalid_ack_interval_ms * kMillisecond) {
+        stack.counters().TCPACKSkippedTimeWait++;
         return false;
     }
-    last_ack_ns = stack.now_ns;
+    last_ack_ns = stack.now_ns();
     Options options;
     if (timestamps_on) {
         options.has_timestamp = true;
-        options.timestamp = static_cast<uint32_t>(stack.now_ns / kMillisecond) + timestamp_offset;
+        options.timestamp = static_cast<uint32_t>(stack.now_ns() / kMillisecond) + timestamp_offset;
         options.timestamp_echo = timestamp_recent;
     }
     stack.send_plain(key,

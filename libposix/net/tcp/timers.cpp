@@ -116,13 +116,13 @@ void Connection::retransmit_timeout() {
         if (state == State::kSynReceived) limit = stack.settings.synack_retries;
         bool user_gave_up = options.user_timeout_ms && gives_up(0);
         if (retransmissions >= limit || user_gave_up) {
-            stack.counters.TCPTimeouts++;
+            stack.counters().TCPTimeouts++;
             return fail(soft_error ? soft_error : ETIMEDOUT);
         }
         if (!retransmissions++) retransmission_start_ns = now();
-        stack.counters.TCPTimeouts++;
-        stack.counters.TCPSynRetrans++;
-        stack.counters.RetransSegs++;
+        stack.counters().TCPTimeouts++;
+        stack.counters().TCPSynRetrans++;
+        stack.counters().RetransSegs++;
         total_retransmissions++;
         rtt.back_off();
         send_syn();
@@ -133,15 +133,15 @@ void Connection::retransmit_timeout() {
     if (!retransmission_start_ns) retransmission_start_ns = send_info(*first).sent_ns;
     uint32_t limit = is_orphan ? stack.settings.orphan_retries : stack.settings.retries2;
     if (gives_up(limit)) {
-        stack.counters.TCPAbortOnTimeout++;
+        stack.counters().TCPAbortOnTimeout++;
         return fail(soft_error ? soft_error : ETIMEDOUT);
     }
-    stack.counters.TCPTimeouts++;
+    stack.counters().TCPTimeouts++;
     if (retransmissions == 0) {
         if (phase == CongestionPhase::kRecovery) {
-            ++(sack_on ? stack.counters.TCPSackRecoveryFail : stack.counters.TCPRenoRecoveryFail);
+            ++(sack_on ? stack.counters().TCPSackRecoveryFail : stack.counters().TCPRenoRecoveryFail);
         } else if (phase == CongestionPhase::kLoss) {
-            stack.counters.TCPLossFailures++;
+            stack.counters().TCPLossFailures++;
         }
     }
     enter_loss();
@@ -162,7 +162,7 @@ void Connection::window_probe_timeout() {
     if (!probes_out) retransmission_start_ns = now();
     bool user_gave_up = options.user_timeout_ms && gives_up(0);
     if (probes_out >= limit || user_gave_up) {
-        stack.counters.TCPAbortOnTimeout++;
+        stack.counters().TCPAbortOnTimeout++;
         return fail(soft_error ? soft_error : ETIMEDOUT);
     }
     uint32_t mss = current_segment_size();
@@ -174,7 +174,7 @@ void Connection::window_probe_timeout() {
         if (packets_out) return;
     } else {
         // A byte that the peer has: it answers with its window.
-        stack.counters.TCPWinProbe++;
+        stack.counters().TCPWinProbe++;
         send_control(kAck, send_unacknowledged - 1);
     }
     probes_out++;
@@ -202,7 +202,7 @@ void Connection::loss_probe_timeout() {
     if (sent) {
         probe_outstanding = true;
         probe_end = send_next;
-        stack.counters.TCPLossProbes++;
+        stack.counters().TCPLossProbes++;
     }
     arm_retransmit(RetransmitTimer::kTimeout, rtt.timeout_ns());
 }
@@ -216,7 +216,7 @@ void Connection::ack_timeout() {
         ping_pong = false;
         ack_timeout_ns = kDelayedAckMinimum;
     }
-    stack.counters.DelayedACKs++;
+    stack.counters().DelayedACKs++;
     send_ack();
 }
 
@@ -260,12 +260,12 @@ void Connection::keepalive_timeout() {
                        ? elapsed >= options.user_timeout_ms * kMillisecond && keepalive_probes_out
                        : keepalive_probes_out >= count;
     if (expired) {
-        stack.counters.TCPAbortOnTimeout++;
+        stack.counters().TCPAbortOnTimeout++;
         send_reset();
         return fail(soft_error ? soft_error : ETIMEDOUT);
     }
     keepalive_probes_out++;
-    stack.counters.TCPKeepAlive++;
+    stack.counters().TCPKeepAlive++;
     send_control(kAck, send_unacknowledged - 1);
     update_timer(keepalive_deadline_ns, now() + interval);
 }

@@ -107,7 +107,7 @@ TEST_F(Recovery, Rfc6675HolesAreRepaired) {
     std::vector<uint32_t> again;
     for (Sent sent = next(); !sent.is_none; sent = next()) again.push_back(sent.sequence);
     EXPECT_EQ(again, std::vector<uint32_t>{at(5)});
-    EXPECT_EQ(stack.counters.TCPSackRecovery, 1u);
+    EXPECT_EQ(stack.total_counters().TCPSackRecovery, 1u);
     ack(10);
     EXPECT_EQ(connection->phase, CongestionPhase::kOpen);
     EXPECT_EQ(connection->packets_out + connection->sacked_out + connection->lost_out, 0u);
@@ -135,7 +135,7 @@ TEST_F(Recovery, Rfc2018NonsenseBlocksAreDiscarded) {
     Injected in{.window = 1000};
     in.sack = {{at(3), at(2)}, {at(20), at(30)}, {at(2), at(3)}};
     inject(in);
-    EXPECT_GE(stack.counters.TCPSACKDiscard, 2u);
+    EXPECT_GE(stack.total_counters().TCPSACKDiscard, 2u);
     EXPECT_EQ(connection->sacked_out, 1u);
 }
 
@@ -147,7 +147,7 @@ TEST_F(Recovery, Rfc8985WaitsForReordering) {
     ack(0, {{1, 2}});
     expect_none();
     ack(3);  // it was only late
-    EXPECT_EQ(stack.counters.RetransSegs, 0u);
+    EXPECT_EQ(stack.total_counters().RetransSegs, 0u);
     EXPECT_EQ(connection->phase, CongestionPhase::kOpen);
     EXPECT_TRUE(connection->reordering_seen);
 }
@@ -171,14 +171,14 @@ TEST_F(Recovery, Rfc8985TailLossProbe) {
     advance(100 * kMillisecond);
     Sent probe = next();
     EXPECT_EQ(probe.sequence, at(3));
-    EXPECT_EQ(stack.counters.TCPLossProbes, 1u);
-    EXPECT_EQ(stack.counters.TCPTimeouts, 0u);
+    EXPECT_EQ(stack.total_counters().TCPLossProbes, 1u);
+    EXPECT_EQ(stack.total_counters().TCPTimeouts, 0u);
     // Its acknowledgement tells of the others, and they are repaired without a timeout.
     advance(20 * kMillisecond);
     ack(1, {{3, 4}});
     advance(30 * kMillisecond);
     EXPECT_EQ(next().sequence, at(1));
-    EXPECT_EQ(stack.counters.TCPTimeouts, 0u);
+    EXPECT_EQ(stack.total_counters().TCPTimeouts, 0u);
 }
 
 // RFC 3522 and RFC 7323: an acknowledgement of the first transmission undoes the reduction.
@@ -192,7 +192,7 @@ TEST_F(Recovery, Rfc3522SpuriousTimeoutIsUndone) {
     EXPECT_EQ(connection->congestion.window, 1u);
     inject({.acknowledgement = at(4), .window = 1000, .timestamp_echo = stamp});
     EXPECT_EQ(connection->congestion.window, before);
-    EXPECT_EQ(stack.counters.TCPSpuriousRTOs, 1u);
+    EXPECT_EQ(stack.total_counters().TCPSpuriousRTOs, 1u);
 }
 
 // RFC 2883: a duplicate is told.
@@ -229,7 +229,7 @@ TEST_F(Recovery, Rfc7323OldTimestampsAreRefused) {
     inject({.sequence = 4, .payload = "old", .timestamp = peer_timestamp - 100});
     EXPECT_EQ(next().acknowledgement, 4u);
     EXPECT_EQ(read(), "new");
-    EXPECT_EQ(stack.counters.PAWSEstab, 1u);
+    EXPECT_EQ(stack.total_counters().PAWSEstab, 1u);
 }
 
 // RFC 7323, 4.3: the echo is of the earliest segment that is not acknowledged.
@@ -285,7 +285,7 @@ TEST_F(Recovery, Rfc1191SmallerPathIsObeyed) {
     EXPECT_EQ(again.sequence, 1u);
     EXPECT_EQ(again.length, 948u);
     stack.icmp_error(flow, our_initial + 50'000'000, EMSGSIZE, false, 600);
-    EXPECT_EQ(stack.counters.OutOfWindowIcmps, 1u);
+    EXPECT_EQ(stack.total_counters().OutOfWindowIcmps, 1u);
     EXPECT_EQ(connection->path_mtu, 1000u);
 }
 
@@ -339,7 +339,7 @@ TEST_F(Recovery, Rfc2018ReceiverKeepsWhatItHasAcknowledged) {
     inject({.payload = payload});
     EXPECT_EQ(connection->receive_next - connection->initial_receive_sequence,
               static_cast<int32_t>(last + 600));
-    EXPECT_EQ(stack.counters.PruneCalled, 0u);
+    EXPECT_EQ(stack.total_counters().PruneCalled, 0u);
     sent_.clear();
 }
 
@@ -353,7 +353,7 @@ TEST_F(Recovery, Rfc2018ReceiverLetsGoOfTheLatest) {
     uint32_t kept = connection->sack_blocks[0].end - connection->initial_receive_sequence;
     sent_.clear();
     inject({.payload = payload});
-    EXPECT_EQ(stack.counters.OfoPruned, 1u);
+    EXPECT_EQ(stack.total_counters().OfoPruned, 1u);
     uint32_t acknowledged = next().acknowledgement;
     EXPECT_LT(acknowledged, kept);
     EXPECT_GE(acknowledged, kept - 4 * 600);

@@ -17,7 +17,7 @@ TEST_F(Rfc9293Flow, ZeroWindowIsProbed) {
     EXPECT_FALSE(probe.is_none);
     EXPECT_EQ(probe.length, 0u);
     EXPECT_EQ(probe.sequence, 0u);  // before what is acknowledged
-    EXPECT_EQ(stack.counters.TCPWinProbe, 1u);
+    EXPECT_EQ(stack.total_counters().TCPWinProbe, 1u);
     inject({.window = 100});
     EXPECT_EQ(next().payload, "blocked");
 }
@@ -80,7 +80,7 @@ TEST_F(Rfc9293Flow, KeepAliveProbesAndGivesUp) {
     advance(9 * kSecond);
     expect_none();
     advance(12 * kSecond);
-    EXPECT_EQ(stack.counters.TCPKeepAlive, 4u);
+    EXPECT_EQ(stack.total_counters().TCPKeepAlive, 4u);
     advance(10 * kSecond);
     EXPECT_EQ(connection->error_code, ETIMEDOUT);
 }
@@ -198,10 +198,10 @@ TEST_F(Rfc9293Flow, SynFloodIsMetWithCookies) {
         EXPECT_EQ(next().flags, kSyn | kAck);
     }
     EXPECT_EQ(listener->syn_queue_length(), 4u);
-    EXPECT_EQ(stack.counters.SyncookiesSent, 96u);
+    EXPECT_EQ(stack.total_counters().SyncookiesSent, 96u);
     // The last of them was a good client.
     inject({});
-    EXPECT_EQ(stack.counters.SyncookiesRecv, 1u);
+    EXPECT_EQ(stack.total_counters().SyncookiesRecv, 1u);
     connection = listener->accept();
     ASSERT_TRUE(connection);
     connection->observer = &observer;
@@ -215,7 +215,7 @@ TEST_F(Rfc9293Flow, SynFloodIsMetWithCookies) {
     sent_.clear();
     inject({.acknowledgement = 12345});
     EXPECT_EQ(next().flags, kRst);
-    EXPECT_EQ(stack.counters.SyncookiesFailed, 1u);
+    EXPECT_EQ(stack.total_counters().SyncookiesFailed, 1u);
 }
 
 TEST_F(Rfc9293Flow, FullAcceptQueueDropsTheLastAck) {
@@ -229,7 +229,7 @@ TEST_F(Rfc9293Flow, FullAcceptQueueDropsTheLastAck) {
     }
     EXPECT_EQ(listener->accept_queue_length(), 2u);
     expect_none();
-    EXPECT_EQ(stack.counters.ListenOverflows, 1u);
+    EXPECT_EQ(stack.total_counters().ListenOverflows, 1u);
 }
 
 }  // namespace

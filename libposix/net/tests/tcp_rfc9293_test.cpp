@@ -298,7 +298,7 @@ TEST_F(Rfc9293, ResetInTheWindowIsChallenged) {
     inject({.flags = kRst, .sequence = 100});
     EXPECT_EQ(next().flags, kAck);
     EXPECT_EQ(connection->state, State::kEstablished);
-    EXPECT_EQ(stack.counters.TCPChallengeACK, 1u);
+    EXPECT_EQ(stack.total_counters().TCPChallengeACK, 1u);
     inject({.flags = kRst, .sequence = 90'000'000});
     expect_none();
     inject({.flags = kRst, .sequence = 1});
