@@ -18,7 +18,7 @@ namespace coracle::core {
 
 // Waits for an interrupt; returns at once if Cpu::pending has one of the `awaited` bits. No wake-up
 // can be lost.
-void halt(uint32_t awaited = kPendingTimer | kPendingDevice | kPendingWake);
+void halt(uint32_t awaited = kPendingInterrupts);
 
 // Interrupts another CPU: WAKE_VECTOR, FLUSH_VECTOR (core/layout.h). A store, not a gate.
 void send_interrupt(const Cpu& cpu, uint8_t vector);

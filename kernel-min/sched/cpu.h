@@ -18,6 +18,9 @@ constexpr uint32_t kPendingWake = 16;  // set by the core: another CPU asks to l
 constexpr uint32_t kPendingStackReserve = 32;  // set by the core: a kernel stack grew
 
 constexpr uint32_t kPendingSequence = 64;  // a restartable sequence was interrupted, or moved
+// What ends a CPU's wait, and what run_interrupt_handlers() handles.
+constexpr uint32_t kPendingInterrupts = kPendingTimer | kPendingDevice | kPendingWake;
+constexpr uint32_t kHandledInterrupts = kPendingInterrupts | kPendingStackReserve;
 
 constexpr uint64_t kFlushAll = ~uint64_t{0};
 
@@ -78,10 +81,8 @@ void run_interrupt_handlers();
 // Runs the handlers of what is pending but signals: the timer wheel and devices. Called when the
 // kernel leaves or idles.
 inline void handle_pending_interrupts() {
-    constexpr uint32_t kInterrupts =
-        kPendingTimer | kPendingDevice | kPendingWake | kPendingStackReserve;
     const uint32_t pending = current_cpu()->pending.load(std::memory_order_relaxed);
-    if (pending & kInterrupts) [[unlikely]] run_interrupt_handlers();
+    if (pending & kHandledInterrupts) [[unlikely]] run_interrupt_handlers();
 }
 
 // A device driver's handler for a core::kFirstDeviceVector.. vector, in thread context.

@@ -33,10 +33,7 @@ void raise_interrupt(uint8_t vector) {
 
 void run_interrupt_handlers() {
     Cpu* cpu = current_cpu();
-    uint32_t pending =
-        cpu->pending.fetch_and(~(kPendingTimer | kPendingDevice | kPendingWake |
-                                 kPendingStackReserve),
-                               std::memory_order_relaxed);
+    uint32_t pending = cpu->pending.fetch_and(~kHandledInterrupts, std::memory_order_relaxed);
     if ((pending & kPendingStackReserve) && !refill_stack_reserve(*cpu)) kill_for_memory();
     if (pending & kPendingTimer) current_timer_queue().run_expired();
     if (!(pending & kPendingDevice)) return;

@@ -161,7 +161,7 @@ bool poll_for_work(Cpu& cpu, uint64_t start) {
         asm volatile("pause");
     }
     cpu.looks_soon.store(false);
-    return cpu.pending.load() & (kPendingTimer | kPendingDevice | kPendingWake);
+    return cpu.pending.load() & kPendingInterrupts;
 }
 
 // A ready thread of a busier CPU, for one that has none.
