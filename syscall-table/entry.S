@@ -177,7 +177,7 @@ call_entry_table:
     .quad call_stub_\number
 .endm
 .set number, 0
-.rept 512
+.rept CALL_COUNT
     CALL_STUB_ADDRESS %number
     .set number, number + 1
 .endr

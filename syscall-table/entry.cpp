@@ -20,7 +20,6 @@ static_assert(offsetof(Cpu, kernel_stack_top) == CPU_KERNEL_STACK_TOP);
 static_assert(offsetof(Cpu, pending) == CPU_PENDING);
 static_assert(offsetof(Cpu, id) == CPU_ID);
 static_assert(sizeof(TrapFrame) == TRAP_FRAME_SIZE);
-static_assert(abi::kSyscallCount == SYSCALL_COUNT);
 
 extern "C" {
 

@@ -77,11 +77,13 @@ def dispatch_cpp(calls):
     text = [HEADER, "#include <asm/errno.h>\n", '#include "handlers.h"']
     text.append('#include "syscall-table/thunks.h"\n')
     text.append("namespace coracle {\nnamespace {\n")
+    text.append(f"static_assert(kSyscallCount == {table.SYSCALL_COUNT});")
+    text.append(f"static_assert(kCallCount == {table.CALL_COUNT});\n")
     text += [thunk(call) + "\n" for call in calls if call.is_handled]
     text.append("}  // namespace\n")
     text.append('extern "C" constinit const SyscallThunk kSyscallThunks[kCallCount] = {')
     by_number = {call.number: call for call in calls}
-    for number in range(table.TABLE_SIZE):
+    for number in range(table.CALL_COUNT):
         call = by_number.get(number)
         if call is None:
             text.append(f"    unsupported_call<ENOSYS>,")
@@ -94,9 +96,11 @@ def dispatch_cpp(calls):
 
 
 def call_entries_inc(calls):
-    """For entry.S: how many arguments each number takes."""
+    """For entry.S: how many numbers there are, and how many arguments each takes."""
     arguments = {call.number: len(call.arguments) for call in calls}
-    lines = [f"CALL_ENTRY {number}, {arguments.get(number, 0)}" for number in range(table.TABLE_SIZE)]
+    lines = [f".set SYSCALL_COUNT, {table.SYSCALL_COUNT}", f".set CALL_COUNT, {table.CALL_COUNT}"]
+    for number in range(table.CALL_COUNT):
+        lines.append(f"CALL_ENTRY {number}, {arguments.get(number, 0)}")
     return "\n".join([HEADER] + lines) + "\n"
 
 

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass, field
 
 # Of kernel-min/abi/process_page.h: kSyscallCount, kCallCount.
-SYSCALL_COUNT, TABLE_SIZE = 504, 512
+SYSCALL_COUNT, CALL_COUNT = 504, 512
 MAX_ARGUMENTS = 6
 
 
@@ -146,8 +146,8 @@ def read_calls(path, types):
         call = _read_call(where, line, types)
         if calls and call.number <= calls[-1].number:
             raise TableError(f"{where}: number {call.number} is out of order")
-        if call.number >= TABLE_SIZE:
-            raise TableError(f"{where}: numbers end at {TABLE_SIZE - 1}")
+        if call.number >= CALL_COUNT:
+            raise TableError(f"{where}: numbers end at {CALL_COUNT - 1}")
         if any(call.name == other.name for other in calls):
             raise TableError(f"{where}: {call.name} is here twice")
         calls.append(call)

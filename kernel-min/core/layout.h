@@ -9,7 +9,6 @@
 
 #define CORE_CODE_SELECTOR 0x10
 #define CORE_DATA_SELECTOR 0x18
-#define SYSCALL_COUNT 504  // kernel-min/abi/process_page.h
 #define USER_CODE_SELECTOR 0x33
 #define USER_DATA_SELECTOR 0x2b
 #define TSS_SELECTOR 0x40
