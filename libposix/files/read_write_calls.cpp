@@ -19,18 +19,20 @@ enum class Direction { kRead, kWrite };
 // A count as a call's value: the same bits, so no instruction.
 Result<long> to_long(Result<size_t> count) { return std::bit_cast<Result<long>>(count); }
 
+bool allows(const File& file, Direction direction) {
+    return direction == Direction::kRead ? file.is_readable() : file.is_writable();
+}
+
 Result<BorrowedFile> file_for(int fd, Direction direction) {
     BorrowedFile file = current_process()->descriptors->borrow_any(fd);
-    if (!file) return Error(EBADF);
-    bool allowed = direction == Direction::kRead ? file->is_readable() : file->is_writable();
-    if (!allowed) return Error(EBADF);
+    if (!file || !allows(*file, direction)) return Error(EBADF);
     return file;
 }
 
-Result<long> transfer(File& file, Direction direction, IoBuffer& buffer, uint64_t& position) {
-    size_t done = direction == Direction::kRead ? TRY(file.read(buffer, position))
-                                                : TRY(file.write(buffer, position));
-    return static_cast<long>(done);
+[[gnu::always_inline]] inline Result<long> transfer(File& file, Direction direction,
+                                                    IoBuffer& buffer, uint64_t& position) {
+    return to_long(direction == Direction::kRead ? file.read(buffer, position)
+                                                 : file.write(buffer, position));
 }
 
 Result<long> transfer_at(int fd, Direction direction, uint64_t address, size_t count,
@@ -39,9 +41,7 @@ Result<long> transfer_at(int fd, Direction direction, uint64_t address, size_t c
     BorrowedFile file = current_process()->descriptors->borrow(fd);
     if (!file) return Error(EBADF);
     if (!file->is_seekable()) return Error(ESPIPE);
-    if (direction == Direction::kRead ? !file->is_readable() : !file->is_writable()) {
-        return Error(EBADF);
-    }
+    if (!allows(*file, direction)) return Error(EBADF);
     if (!is_user_range(address, count)) return Error(EFAULT);
     IoBuffer buffer = IoBuffer::user(address, std::min(count, kMaxTransfer));
     auto position = static_cast<uint64_t>(offset);
@@ -64,9 +64,7 @@ Result<long> transfer_vector_at(int fd, Direction direction, UserIn<iovec> iov, 
     BorrowedFile file = current_process()->descriptors->borrow(fd);
     if (!file) return Error(EBADF);
     if (!at_position && !file->is_seekable()) return Error(ESPIPE);
-    if (direction == Direction::kRead ? !file->is_readable() : !file->is_writable()) {
-        return Error(EBADF);
-    }
+    if (!allows(*file, direction)) return Error(EBADF);
     Segments segments;
     TRY(segments.read(iov, count));
     // No file here can promise not to wait.
@@ -87,15 +85,11 @@ bool is_short_user_range(uint64_t address, size_t count) {
 template <Direction direction>
 [[gnu::noinline]] Result<long> transfer_any(int fd, uint64_t address, size_t count) {
     File* found = current_process()->descriptors->find(fd);
-    if (!found) return Error(EBADF);
-    if (direction == Direction::kRead ? !found->is_readable() : !found->is_writable()) {
-        return Error(EBADF);
-    }
+    if (!found || !allows(*found, direction)) return Error(EBADF);
     if (!is_user_range(address, count)) return Error(EFAULT);
     BorrowedFile file(found, true);
     IoBuffer buffer = IoBuffer::user(address, std::min(count, kMaxTransfer));
-    return to_long(direction == Direction::kRead ? file->read(buffer, file->position)
-                                                 : file->write(buffer, file->position));
+    return transfer(*file, direction, buffer, file->position);
 }
 
 constexpr int kNoFlags = -1;  // preadv(2) and pwritev(2): an offset of -1 is an error there

@@ -299,12 +299,7 @@ Result<size_t> DatagramSocket::receive(ReceiveMessage& message) {
     DatagramInfo info = packet->control<DatagramInfo>();
     size_t part = std::min<size_t>(info.length, message.data.size());
     if (part < info.length) message.result_flags |= MSG_TRUNC;
-    size_t left = part;
-    for (const Buffer* piece = packet.get(); piece && left > 0; piece = piece->next()) {
-        size_t size = std::min<size_t>(left, piece->length());
-        if (message.data.copy_out(piece->data(), size) != size) return Error(EFAULT);
-        left -= size;
-    }
+    TRY(copy_message_out(*packet, part, message.data));
     if (message.from) {
         Endpoint from{info.source, info.source_port, info.interface_index};
         write_endpoint(family(), from, *message.from);

@@ -2,6 +2,8 @@
 // differ in how messages find them and what they send.
 #pragma once
 
+#include <algorithm>
+
 #include "libposix/net/inet/error_queue.h"
 #include "libposix/net/inet/inet_options.h"
 #include "libposix/net/inet/socket_endpoint.h"
@@ -94,5 +96,15 @@ class DatagramSocket : public Socket {
 
 // Copies `size` bytes of a message into a chain with this headroom. EFAULT, ENOBUFS.
 Result<BufferPtr> copy_message_in(IoBuffer& from, size_t size, size_t headroom);
+// Copies the first `size` bytes of a chain out. EFAULT.
+[[gnu::always_inline]] inline Result<void> copy_message_out(const Buffer& chain, size_t size,
+                                                            IoBuffer& to) {
+    for (const Buffer* piece = &chain; piece && size > 0; piece = piece->next()) {
+        const size_t part = std::min<size_t>(size, piece->length());
+        if (to.copy_out(piece->data(), part) != part) return Error(EFAULT);
+        size -= part;
+    }
+    return {};
+}
 
 }  // namespace coracle::net

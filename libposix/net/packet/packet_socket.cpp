@@ -266,12 +266,7 @@ Result<size_t> PacketSocket::receive(ReceiveMessage& message) {
     Arrival arrival = frame->control<Arrival>();
     size_t part = std::min<size_t>(arrival.length, message.data.size());
     if (part < arrival.length) message.result_flags |= MSG_TRUNC;
-    size_t left = part;
-    for (const Buffer* piece = frame.get(); piece && left > 0; piece = piece->next()) {
-        size_t size = std::min<size_t>(left, piece->length());
-        if (message.data.copy_out(piece->data(), size) != size) return Error(EFAULT);
-        left -= size;
-    }
+    TRY(copy_message_out(*frame, part, message.data));
     if (message.from) {
         message.from->length = sizeof(arrival.from);
         memcpy(message.from->bytes, &arrival.from, sizeof(arrival.from));

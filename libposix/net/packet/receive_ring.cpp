@@ -28,6 +28,28 @@ uint64_t frame_status(int version, const char* frame) {
     return look(reinterpret_cast<const tpacket2_hdr*>(frame)->tp_status);
 }
 
+// What the headers of all versions have in common.
+template <typename Header>
+Header& start_header(char* at, const RingFrame& frame, uint32_t link_offset, uint32_t kept) {
+    auto& header = *reinterpret_cast<Header*>(at);
+    header.tp_len = frame.length;
+    header.tp_snaplen = kept;
+    header.tp_mac = static_cast<uint16_t>(link_offset);
+    header.tp_net = static_cast<uint16_t>(link_offset + frame.link_header);
+    header.tp_sec = static_cast<uint32_t>(frame.time_ns / kSecond);
+    return header;
+}
+
+// Where the link header begins: the network header is aligned.
+uint32_t link_offset_of(const RingLayout& layout, uint32_t link_header) {
+    constexpr uint32_t kLeastLinkHeader = 16;
+    const uint32_t header = ring_header_length(layout.version);
+    if (link_header == 0) return ring_align(header) + kLeastLinkHeader + layout.reserve;
+    const uint32_t network =
+        ring_align(header + std::max(link_header, kLeastLinkHeader)) + layout.reserve;
+    return network - link_header;
+}
+
 }  // namespace
 
 ReceiveRing::ReceiveRing(const RingLayout& layout, RingBlocks& blocks, void (*changed)(void*),
@@ -65,31 +87,18 @@ bool ReceiveRing::is_readable() const {
 
 // Header, address and bytes; the status of versions 1 and 2 comes last.
 void ReceiveRing::fill(char* at, const RingFrame& frame, uint32_t link_offset, uint32_t kept) {
-    const auto link = static_cast<uint16_t>(link_offset);
-    const auto network = static_cast<uint16_t>(link_offset + frame.link_header);
-    const auto seconds = static_cast<uint32_t>(frame.time_ns / kSecond);
     const auto nanoseconds = static_cast<uint32_t>(frame.time_ns % kSecond);
     frame.frame.copy_out(frame.skip, at + link_offset, kept);
     memcpy(at + ring_align(ring_header_size(layout_.version)), &frame.from, sizeof(frame.from));
     switch (layout_.version) {
         case TPACKET_V1: {
-            auto& header = *reinterpret_cast<tpacket_hdr*>(at);
-            header.tp_len = frame.length;
-            header.tp_snaplen = kept;
-            header.tp_mac = link;
-            header.tp_net = network;
-            header.tp_sec = seconds;
+            auto& header = start_header<tpacket_hdr>(at, frame, link_offset, kept);
             header.tp_usec = nanoseconds / 1000;
             publish(header.tp_status, static_cast<unsigned long>(frame.status));
             break;
         }
         case TPACKET_V2: {
-            auto& header = *reinterpret_cast<tpacket2_hdr*>(at);
-            header.tp_len = frame.length;
-            header.tp_snaplen = kept;
-            header.tp_mac = link;
-            header.tp_net = network;
-            header.tp_sec = seconds;
+            auto& header = start_header<tpacket2_hdr>(at, frame, link_offset, kept);
             header.tp_nsec = nanoseconds;
             header.tp_vlan_tci = header.tp_vlan_tpid = 0;
             memset(header.tp_padding, 0, sizeof(header.tp_padding));
@@ -97,12 +106,7 @@ void ReceiveRing::fill(char* at, const RingFrame& frame, uint32_t link_offset, u
             break;
         }
         default: {
-            auto& header = *reinterpret_cast<tpacket3_hdr*>(at);
-            header.tp_len = frame.length;
-            header.tp_snaplen = kept;
-            header.tp_mac = link;
-            header.tp_net = network;
-            header.tp_sec = seconds;
+            auto& header = start_header<tpacket3_hdr>(at, frame, link_offset, kept);
             header.tp_nsec = nanoseconds;
             header.tp_status = frame.status & ~uint32_t{TP_STATUS_USER};
             header.hv1 = {};
@@ -110,18 +114,6 @@ void ReceiveRing::fill(char* at, const RingFrame& frame, uint32_t link_offset, u
         }
     }
 }
-
-namespace {
-// Where the link header begins: the network header is aligned.
-uint32_t link_offset_of(const RingLayout& layout, uint32_t link_header) {
-    constexpr uint32_t kLeastLinkHeader = 16;
-    const uint32_t header = ring_header_length(layout.version);
-    if (link_header == 0) return ring_align(header) + kLeastLinkHeader + layout.reserve;
-    const uint32_t network =
-        ring_align(header + std::max(link_header, kLeastLinkHeader)) + layout.reserve;
-    return network - link_header;
-}
-}  // namespace
 
 bool ReceiveRing::put_frame(const RingFrame& frame) {
     char* at = frame_at(head_);
