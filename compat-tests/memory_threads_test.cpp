@@ -112,34 +112,35 @@ class Writers {
     Threads threads_;
 };
 
-TEST(MemoryThreads, AfterMprotectNobodyWrites) {
+// Calls check(page) some times, right after a page that threads write to has become read-only.
+template <typename Check>
+void when_protected(Check check) {
     Mapping memory(kPage);
     char* page = memory.data();
     Writers writers(page);
     for (int round = 0; round < 10; round++) {
-        ASSERT_TRUE(writers.go_on());
+        ASSERT_TRUE(writers.go_on()) << round;
         ASSERT_EQ(mprotect(page, kPage, PROT_READ), 0);
-        const uint32_t seen = word_at(page);
-        sleep_ns(kMs);
-        EXPECT_EQ(word_at(page), seen) << round;
+        check(page);
         ASSERT_EQ(mprotect(page, kPage, PROT_READ | PROT_WRITE), 0);
     }
 }
 
+TEST(MemoryThreads, AfterMprotectNobodyWrites) {
+    when_protected([](char* page) {
+        const uint32_t seen = word_at(page);
+        sleep_ns(kMs);
+        EXPECT_EQ(word_at(page), seen);
+    });
+}
+
 TEST(MemoryThreads, AfterDontneedNobodySeesTheOldPage) {
-    Mapping memory(kPage);
-    char* page = memory.data();
-    Writers writers(page);
-    for (int round = 0; round < 10; round++) {
-        ASSERT_TRUE(writers.go_on());
-        // Read only first, so that nobody writes to the new page.
-        ASSERT_EQ(mprotect(page, kPage, PROT_READ), 0);
+    when_protected([](char* page) {
         EXPECT_GT(word_at(page), 0u);
         ASSERT_EQ(madvise(page, kPage, MADV_DONTNEED), 0);
         EXPECT_EQ(word_at(page), 0u);
         std::thread([page] { EXPECT_EQ(word_at(page), 0u); }).join();
-        ASSERT_EQ(mprotect(page, kPage, PROT_READ | PROT_WRITE), 0);
-    }
+    });
 }
 
 TEST(MemoryThreads, ANewMappingReplacesTheOldForAll) {

@@ -17,22 +17,11 @@
 #include <string>
 #include <vector>
 
+#include "inet_support.h"
+
 namespace {
 
 constexpr uint16_t kOurProtocol = 0x88b5;  // for experiments (IEEE 802)
-
-class Descriptor {
-  public:
-    explicit Descriptor(int fd) : fd_(fd) {}
-    ~Descriptor() {
-        if (fd_ >= 0) close(fd_);
-    }
-    Descriptor(const Descriptor&) = delete;
-    operator int() const { return fd_; }
-
-  private:
-    int fd_;
-};
 
 sockaddr_ll link_address(uint16_t protocol, int index = 1) {
     sockaddr_ll address = {};
@@ -308,20 +297,10 @@ TEST_F(Packet, AuxiliaryDataTellsLengths) {
     Descriptor out(open_bound(SOCK_RAW, 0));
     std::string frame = frame_of(kOurProtocol, "with data");
     ASSERT_GT(send(out, frame.data(), frame.size(), 0), 0);
-    char bytes[8], control[256];
-    iovec part = {bytes, sizeof(bytes)};
-    msghdr message = {};
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control;
-    message.msg_controllen = sizeof(control);
-    ASSERT_EQ(recvmsg(in, &message, 0), 8);
-    cmsghdr* head = CMSG_FIRSTHDR(&message);
-    ASSERT_TRUE(head);
-    EXPECT_EQ(head->cmsg_level, SOL_PACKET);
-    EXPECT_EQ(head->cmsg_type, PACKET_AUXDATA);
-    tpacket_auxdata data;
-    memcpy(&data, CMSG_DATA(head), sizeof(data));
+    std::string bytes(8, '\0');
+    const auto data =
+        receive_with_control<tpacket_auxdata>(in, bytes, SOL_PACKET, PACKET_AUXDATA);
+    EXPECT_EQ(bytes, frame.substr(0, 8));
     EXPECT_TRUE(data.tp_status & TP_STATUS_USER);
     EXPECT_EQ(data.tp_len, frame.size());
     EXPECT_EQ(data.tp_snaplen, frame.size());

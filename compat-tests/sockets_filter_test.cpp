@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "expect_errno.h"
+#include "inet_support.h"
 
 namespace {
 
@@ -38,14 +39,6 @@ int attach(int fd, const Program& program) {
 int detach(int fd) {
     int nothing = 0;
     return setsockopt(fd, SOL_SOCKET, SO_DETACH_FILTER, &nothing, sizeof(nothing));
-}
-
-sockaddr_in loopback(uint16_t port = 0) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return address;
 }
 
 class FilterTest : public testing::Test {

@@ -14,28 +14,8 @@
 #include <utility>
 #include <vector>
 
+#include "descriptor.h"
 #include "files_support.h"
-
-// A descriptor that is closed at the end of its scope.
-class Descriptor {
-  public:
-    explicit Descriptor(int fd = -1) : fd_(fd) {}
-    Descriptor(Descriptor&& other) : fd_(other.release()) {}
-    Descriptor& operator=(Descriptor&& other) {
-        reset(other.release());
-        return *this;
-    }
-    ~Descriptor() { reset(); }
-    operator int() const { return fd_; }
-    int release() { return std::exchange(fd_, -1); }
-    void reset(int fd = -1) {
-        if (fd_ >= 0) close(fd_);
-        fd_ = fd;
-    }
-
-  private:
-    int fd_;
-};
 
 inline std::pair<Descriptor, Descriptor> make_socket_pair(int type) {
     int fds[2] = {-1, -1};

@@ -1,86 +1,21 @@
-// TCP over loopback: the ways to make a connection, and to end one.
-#include <arpa/inet.h>
+// TCP over loopback: the ways to make a connection.
 #include <errno.h>
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
-#include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include <string>
 #include <thread>
+
+#include "inet_support.h"
 
 namespace {
 
-struct Fd {
-    int fd;
-    explicit Fd(int value = -1) : fd(value) {}
-    Fd(Fd&& other) : fd(other.fd) { other.fd = -1; }
-    Fd& operator=(Fd&& other) {
-        std::swap(fd, other.fd);
-        return *this;
-    }
-    ~Fd() { close(); }
-    void close() {
-        if (fd >= 0) ::close(fd);
-        fd = -1;
-    }
-    operator int() const { return fd; }
-};
-
-sockaddr_in loopback(uint16_t port = 0) {
-    sockaddr_in address{};
-    address.sin_family = AF_INET;
-    address.sin_port = htons(port);
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    return address;
-}
-sockaddr* as_any(sockaddr_in& address) {
-    return reinterpret_cast<sockaddr*>(&address);
-}
-
-Fd make_listener(sockaddr_in& address, int backlog = 8) {
-    Fd fd(socket(AF_INET, SOCK_STREAM, 0));
-    address = loopback();
-    EXPECT_EQ(bind(fd, as_any(address), sizeof(address)), 0);
-    EXPECT_EQ(listen(fd, backlog), 0);
-    socklen_t length = sizeof(address);
-    EXPECT_EQ(getsockname(fd, as_any(address), &length), 0);
-    EXPECT_NE(address.sin_port, 0);
-    return fd;
-}
-
-struct Pair {
-    Fd listener, client, server;
-    sockaddr_in address;
-    Pair() {
-        listener = make_listener(address);
-        client = Fd(socket(AF_INET, SOCK_STREAM, 0));
-        EXPECT_EQ(connect(client, as_any(address), sizeof(address)), 0);
-        server = Fd(accept(listener, nullptr, nullptr));
-        EXPECT_GE(server.fd, 0);
-    }
-};
-
-short events_of(int fd, short wanted, int timeout_ms = 60'000) {
-    pollfd entry{fd, wanted, 0};
-    poll(&entry, 1, timeout_ms);
-    return entry.revents;
-}
-
-int error_of(int fd) {
-    int error = -1;
-    socklen_t length = sizeof(error);
-    getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &length);
-    return error;
-}
-
 TEST(TcpConnect, NamesBothEnds) {
-    Pair pair;
+    TcpPair pair;
     sockaddr_in name{}, peer{};
     socklen_t length = sizeof(name);
     ASSERT_EQ(getsockname(pair.client, as_any(name), &length), 0);
@@ -96,19 +31,19 @@ TEST(TcpConnect, NamesBothEnds) {
 
 TEST(TcpConnect, RefusedWhereNobodyListens) {
     sockaddr_in address;
-    { Fd gone = make_listener(address); }
-    Fd client(socket(AF_INET, SOCK_STREAM, 0));
+    { Descriptor gone = make_listener(address); }
+    Descriptor client(socket(AF_INET, SOCK_STREAM, 0));
     EXPECT_EQ(connect(client, as_any(address), sizeof(address)), -1);
     EXPECT_EQ(errno, ECONNREFUSED);
     // The socket can be used again.
-    Fd listener = make_listener(address);
+    Descriptor listener = make_listener(address);
     EXPECT_EQ(connect(client, as_any(address), sizeof(address)), 0);
 }
 
 TEST(TcpConnect, NonBlockingIsToldLater) {
     sockaddr_in address;
-    Fd listener = make_listener(address);
-    Fd client(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+    Descriptor listener = make_listener(address);
+    Descriptor client(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
     EXPECT_EQ(connect(client, as_any(address), sizeof(address)), -1);
     EXPECT_EQ(errno, EINPROGRESS);
     EXPECT_EQ(events_of(client, POLLOUT), POLLOUT);
@@ -120,8 +55,8 @@ TEST(TcpConnect, NonBlockingIsToldLater) {
 
 TEST(TcpConnect, NonBlockingRefusal) {
     sockaddr_in address;
-    { Fd gone = make_listener(address); }
-    Fd client(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+    { Descriptor gone = make_listener(address); }
+    Descriptor client(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
     EXPECT_EQ(connect(client, as_any(address), sizeof(address)), -1);
     EXPECT_EQ(errno, EINPROGRESS);
     short events = events_of(client, POLLIN | POLLOUT);
@@ -131,7 +66,7 @@ TEST(TcpConnect, NonBlockingRefusal) {
 }
 
 TEST(TcpConnect, ArgumentErrors) {
-    Fd client(socket(AF_INET, SOCK_STREAM, 0));
+    Descriptor client(socket(AF_INET, SOCK_STREAM, 0));
     sockaddr_in address = loopback(1);
     EXPECT_EQ(connect(client, as_any(address), 1), -1);
     EXPECT_EQ(errno, EINVAL);
@@ -163,8 +98,8 @@ TEST(TcpConnect, ArgumentErrors) {
 
 TEST(TcpConnect, TheWildcardIsThisMachine) {
     sockaddr_in address;
-    Fd listener = make_listener(address);
-    Fd client(socket(AF_INET, SOCK_STREAM, 0));
+    Descriptor listener = make_listener(address);
+    Descriptor client(socket(AF_INET, SOCK_STREAM, 0));
     address.sin_addr.s_addr = 0;
     ASSERT_EQ(connect(client, as_any(address), sizeof(address)), 0);
     sockaddr_in peer;
@@ -174,23 +109,23 @@ TEST(TcpConnect, TheWildcardIsThisMachine) {
 }
 
 TEST(TcpConnect, AnotherAddressOfTheLoopbackNetwork) {
-    Fd listener(socket(AF_INET, SOCK_STREAM, 0));
+    Descriptor listener(socket(AF_INET, SOCK_STREAM, 0));
     sockaddr_in address = loopback();
     address.sin_addr.s_addr = htonl(0x7f000105);
     ASSERT_EQ(bind(listener, as_any(address), sizeof(address)), 0);
     ASSERT_EQ(listen(listener, 1), 0);
     socklen_t length = sizeof(address);
     ASSERT_EQ(getsockname(listener, as_any(address), &length), 0);
-    Fd client(socket(AF_INET, SOCK_STREAM, 0));
+    Descriptor client(socket(AF_INET, SOCK_STREAM, 0));
     EXPECT_EQ(connect(client, as_any(address), sizeof(address)), 0);
     sockaddr_in wrong = loopback(ntohs(address.sin_port));
-    Fd other(socket(AF_INET, SOCK_STREAM, 0));
+    Descriptor other(socket(AF_INET, SOCK_STREAM, 0));
     EXPECT_EQ(connect(other, as_any(wrong), sizeof(wrong)), -1);
     EXPECT_EQ(errno, ECONNREFUSED);
 }
 
 TEST(TcpConnect, DisconnectByUnspecified) {
-    Pair pair;
+    TcpPair pair;
     sockaddr_in none{};
     none.sin_family = AF_UNSPEC;
     EXPECT_EQ(connect(pair.client, as_any(none), sizeof(none)), 0);
@@ -206,14 +141,14 @@ TEST(TcpConnect, DisconnectByUnspecified) {
 
 TEST(TcpAccept, GivesThePeerAndFlags) {
     sockaddr_in address;
-    Fd listener = make_listener(address);
-    Fd client(socket(AF_INET, SOCK_STREAM, 0));
+    Descriptor listener = make_listener(address);
+    Descriptor client(socket(AF_INET, SOCK_STREAM, 0));
     ASSERT_EQ(connect(client, as_any(address), sizeof(address)), 0);
     EXPECT_EQ(events_of(listener, POLLIN), POLLIN);
     sockaddr_in peer{};
     socklen_t length = sizeof(peer);
-    Fd server(accept4(listener, as_any(peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
-    ASSERT_GE(server.fd, 0);
+    Descriptor server(accept4(listener, as_any(peer), &length, SOCK_NONBLOCK | SOCK_CLOEXEC));
+    ASSERT_GE(server, 0);
     sockaddr_in name;
     length = sizeof(name);
     getsockname(client, as_any(name), &length);
@@ -228,20 +163,20 @@ TEST(TcpAccept, GivesThePeerAndFlags) {
 
 TEST(TcpAccept, SleepsUntilSomebodyComes) {
     sockaddr_in address;
-    Fd listener = make_listener(address);
+    Descriptor listener = make_listener(address);
     std::thread later([&] {
         usleep(20000);
-        Fd client(socket(AF_INET, SOCK_STREAM, 0));
+        Descriptor client(socket(AF_INET, SOCK_STREAM, 0));
         EXPECT_EQ(connect(client, as_any(address), sizeof(address)), 0);
     });
-    Fd server(accept(listener, nullptr, nullptr));
-    EXPECT_GE(server.fd, 0);
+    Descriptor server(accept(listener, nullptr, nullptr));
+    EXPECT_GE(server, 0);
     later.join();
 }
 
 TEST(TcpAccept, TimesOut) {
     sockaddr_in address;
-    Fd listener = make_listener(address);
+    Descriptor listener = make_listener(address);
     timeval timeout{0, 30000};
     setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout));
     EXPECT_EQ(accept(listener, nullptr, nullptr), -1);
@@ -250,7 +185,7 @@ TEST(TcpAccept, TimesOut) {
 
 TEST(TcpAccept, ListenerTakesNoData) {
     sockaddr_in address;
-    Fd listener = make_listener(address);
+    Descriptor listener = make_listener(address);
     char byte = 0;
     EXPECT_EQ(recv(listener, &byte, 1, 0), -1);
     EXPECT_EQ(errno, ENOTCONN);
@@ -269,133 +204,29 @@ TEST(TcpAccept, ListenerTakesNoData) {
 
 TEST(TcpAccept, BacklogCountsAsLinuxDoes) {
     sockaddr_in address;
-    Fd listener = make_listener(address, 1);
+    Descriptor listener = make_listener(address, 1);
     // A backlog of 1 holds two connections; the third waits for its handshake.
-    Fd clients[3];
+    Descriptor clients[3];
     for (int i = 0; i < 3; i++) {
-        clients[i] = Fd(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
+        clients[i] = Descriptor(socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0));
         (void)connect(clients[i], as_any(address), sizeof(address));
     }
     EXPECT_EQ(events_of(clients[0], POLLOUT), POLLOUT);
     EXPECT_EQ(events_of(clients[1], POLLOUT), POLLOUT);
     for (int i = 0; i < 2; i++) {
-        Fd server(accept(listener, nullptr, nullptr));
-        EXPECT_GE(server.fd, 0);
+        Descriptor server(accept(listener, nullptr, nullptr));
+        EXPECT_GE(server, 0);
     }
     EXPECT_EQ(events_of(clients[2], POLLOUT) & POLLOUT, POLLOUT);
 }
 
-TEST(TcpClose, EndOfFileComesBehindTheData) {
-    Pair pair;
-    ASSERT_EQ(send(pair.client, "last", 4, 0), 4);
-    pair.client.close();
-    EXPECT_EQ(events_of(pair.server, POLLIN | POLLRDHUP), POLLIN | POLLRDHUP);
-    char text[16];
-    EXPECT_EQ(recv(pair.server, text, sizeof(text), 0), 4);
-    EXPECT_EQ(recv(pair.server, text, sizeof(text), 0), 0);
-    EXPECT_EQ(recv(pair.server, text, sizeof(text), 0), 0);
-}
-
-TEST(TcpClose, WritingToAClosedPeer) {
-    Pair pair;
-    pair.server.close();
-    EXPECT_EQ(events_of(pair.client, POLLIN), POLLIN);
-    EXPECT_EQ(send(pair.client, "x", 1, MSG_NOSIGNAL), 1);
-    EXPECT_EQ(events_of(pair.client, POLLIN | POLLOUT | POLLHUP) & (POLLERR | POLLHUP),
-              POLLERR | POLLHUP);
-    EXPECT_EQ(send(pair.client, "x", 1, MSG_NOSIGNAL), -1);
-    EXPECT_EQ(errno, EPIPE);
-    EXPECT_EQ(error_of(pair.client), 0);
-}
-
-volatile sig_atomic_t broken_pipes = 0;
-TEST(TcpClose, SigpipeComesWithEpipe) {
-    Pair pair;
-    shutdown(pair.client, SHUT_WR);
-    signal(SIGPIPE, [](int) { broken_pipes = broken_pipes + 1; });
-    EXPECT_EQ(send(pair.client, "x", 1, MSG_NOSIGNAL), -1);
-    EXPECT_EQ(errno, EPIPE);
-    EXPECT_EQ(broken_pipes, 0);
-    EXPECT_EQ(write(pair.client, "x", 1), -1);
-    EXPECT_EQ(errno, EPIPE);
-    EXPECT_EQ(broken_pipes, 1);
-    signal(SIGPIPE, SIG_DFL);
-}
-
-TEST(TcpClose, UnreadDataResets) {
-    Pair pair;
-    ASSERT_EQ(send(pair.client, "unread", 6, 0), 6);
-    EXPECT_EQ(events_of(pair.server, POLLIN), POLLIN);
-    pair.server.close();
-    EXPECT_EQ(events_of(pair.client, POLLIN), POLLIN | POLLERR | POLLHUP);
-    char byte;
-    EXPECT_EQ(recv(pair.client, &byte, 1, 0), -1);
-    EXPECT_EQ(errno, ECONNRESET);
-    EXPECT_EQ(recv(pair.client, &byte, 1, 0), 0);
-}
-
-TEST(TcpClose, LingerOfZeroResets) {
-    Pair pair;
-    linger value{1, 0};
-    ASSERT_EQ(setsockopt(pair.client, SOL_SOCKET, SO_LINGER, &value, sizeof(value)), 0);
-    pair.client.close();
-    EXPECT_EQ(events_of(pair.server, POLLIN) & POLLERR, POLLERR);
-    EXPECT_EQ(error_of(pair.server), ECONNRESET);
-}
-
-TEST(TcpClose, DataBeforeAResetCanBeRead) {
-    Pair pair;
-    ASSERT_EQ(send(pair.client, "before", 6, 0), 6);
-    linger value{1, 0};
-    setsockopt(pair.client, SOL_SOCKET, SO_LINGER, &value, sizeof(value));
-    pair.client.close();
-    EXPECT_NE(events_of(pair.server, POLLIN) & POLLERR, 0);
-    char text[16];
-    EXPECT_EQ(recv(pair.server, text, sizeof(text), 0), 6);
-    EXPECT_EQ(recv(pair.server, text, sizeof(text), 0), -1);
-    EXPECT_EQ(errno, ECONNRESET);
-}
-
-TEST(TcpShutdown, HalfClosed) {
-    Pair pair;
-    ASSERT_EQ(shutdown(pair.client, SHUT_WR), 0);
-    char text[8];
-    EXPECT_EQ(recv(pair.server, text, sizeof(text), 0), 0);
-    EXPECT_EQ(send(pair.server, "answer", 6, 0), 6);
-    EXPECT_EQ(recv(pair.client, text, sizeof(text), MSG_WAITALL & 0), 6);
-    EXPECT_EQ(events_of(pair.server, POLLOUT | POLLHUP | POLLRDHUP, 0), POLLOUT | POLLRDHUP);
-    ASSERT_EQ(shutdown(pair.server, SHUT_WR), 0);
-    EXPECT_EQ(recv(pair.client, text, sizeof(text), 0), 0);
-    EXPECT_NE(events_of(pair.client, POLLIN) & POLLHUP, 0);
-}
-
-TEST(TcpShutdown, ReadSide) {
-    Pair pair;
-    ASSERT_EQ(shutdown(pair.client, SHUT_RD), 0);
-    char text[8];
-    EXPECT_EQ(recv(pair.client, text, sizeof(text), 0), 0);
-    EXPECT_EQ(events_of(pair.client, POLLIN | POLLRDHUP, 0), POLLIN | POLLRDHUP);
-    // What comes is still read, and the other direction lives on.
-    EXPECT_EQ(send(pair.server, "late", 4, 0), 4);
-    usleep(10000);
-    EXPECT_EQ(recv(pair.client, text, sizeof(text), 0), 4);
-    EXPECT_EQ(send(pair.client, "up", 2, 0), 2);
-    EXPECT_EQ(recv(pair.server, text, sizeof(text), 0), 2);
-}
-
-TEST(TcpShutdown, InvalidHow) {
-    Pair pair;
-    EXPECT_EQ(shutdown(pair.client, 3), -1);
-    EXPECT_EQ(errno, EINVAL);
-}
-
 TEST(TcpConnect, ManyInARow) {
     sockaddr_in address;
-    Fd listener = make_listener(address, 64);
+    Descriptor listener = make_listener(address, 64);
     for (int i = 0; i < 500; i++) {
-        Fd client(socket(AF_INET, SOCK_STREAM, 0));
+        Descriptor client(socket(AF_INET, SOCK_STREAM, 0));
         ASSERT_EQ(connect(client, as_any(address), sizeof(address)), 0) << i;
-        Fd server(accept(listener, nullptr, nullptr));
+        Descriptor server(accept(listener, nullptr, nullptr));
         ASSERT_EQ(send(client, &i, sizeof(i), 0), 4);
         int got = -1;
         ASSERT_EQ(recv(server, &got, sizeof(got), 0), 4);
@@ -404,8 +235,8 @@ TEST(TcpConnect, ManyInARow) {
 }
 
 TEST(TcpConnect, OverIPv6) {
-    Fd listener(socket(AF_INET6, SOCK_STREAM, 0));
-    if (listener.fd < 0) GTEST_SKIP() << "no IPv6";
+    Descriptor listener(socket(AF_INET6, SOCK_STREAM, 0));
+    if (listener < 0) GTEST_SKIP() << "no IPv6";
     sockaddr_in6 address{};
     address.sin6_family = AF_INET6;
     address.sin6_addr = in6addr_loopback;
@@ -416,28 +247,28 @@ TEST(TcpConnect, OverIPv6) {
     socklen_t length = sizeof(address);
     ASSERT_EQ(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length), 0);
     EXPECT_EQ(length, sizeof(address));
-    Fd client(socket(AF_INET6, SOCK_STREAM, 0));
+    Descriptor client(socket(AF_INET6, SOCK_STREAM, 0));
     ASSERT_EQ(connect(client, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
-    Fd server(accept(listener, nullptr, nullptr));
+    Descriptor server(accept(listener, nullptr, nullptr));
     ASSERT_EQ(send(client, "six", 3, 0), 3);
     char text[8];
     EXPECT_EQ(recv(server, text, sizeof(text), 0), 3);
 }
 
 TEST(TcpConnect, DualStackListener) {
-    Fd listener(socket(AF_INET6, SOCK_STREAM, 0));
-    if (listener.fd < 0) GTEST_SKIP() << "no IPv6";
+    Descriptor listener(socket(AF_INET6, SOCK_STREAM, 0));
+    if (listener < 0) GTEST_SKIP() << "no IPv6";
     ASSERT_EQ(listen(listener, 4), 0);
     sockaddr_in6 name{};
     socklen_t length = sizeof(name);
     ASSERT_EQ(getsockname(listener, reinterpret_cast<sockaddr*>(&name), &length), 0);
-    Fd client(socket(AF_INET, SOCK_STREAM, 0));
+    Descriptor client(socket(AF_INET, SOCK_STREAM, 0));
     sockaddr_in address = loopback(ntohs(name.sin6_port));
     ASSERT_EQ(connect(client, as_any(address), sizeof(address)), 0);
     sockaddr_in6 peer{};
     length = sizeof(peer);
-    Fd server(accept(listener, reinterpret_cast<sockaddr*>(&peer), &length));
-    ASSERT_GE(server.fd, 0);
+    Descriptor server(accept(listener, reinterpret_cast<sockaddr*>(&peer), &length));
+    ASSERT_GE(server, 0);
     EXPECT_EQ(peer.sin6_family, AF_INET6);
     EXPECT_TRUE(IN6_IS_ADDR_V4MAPPED(&peer.sin6_addr));
 }

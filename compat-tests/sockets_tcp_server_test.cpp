@@ -17,19 +17,13 @@
 #include <thread>
 #include <vector>
 
+#include "inet_support.h"
+
 namespace {
 
 class TcpServer : public testing::Test {
   protected:
-    TcpServer() : listener(socket(AF_INET, SOCK_STREAM, 0)) {
-        address.sin_family = AF_INET;
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        EXPECT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), sizeof(address)), 0);
-        EXPECT_EQ(listen(listener, 1024), 0);
-        socklen_t length = sizeof(address);
-        getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length);
-    }
-    ~TcpServer() override { close(listener); }
+    TcpServer() : listener(make_listener(address, 1024)) {}
     int connect_client() const {
         int fd = socket(AF_INET, SOCK_STREAM, 0);
         EXPECT_EQ(connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)), 0);
@@ -41,8 +35,8 @@ class TcpServer : public testing::Test {
         return static_cast<uint64_t>(time.tv_sec) * 1000 +
                static_cast<uint64_t>(time.tv_nsec) / 1000000;
     }
-    int listener;
-    sockaddr_in address{};
+    sockaddr_in address;
+    Descriptor listener;
 };
 
 // Echoes until `connections` have come and gone.
@@ -80,7 +74,7 @@ void serve(int listener, int connections) {
 
 TEST_F(TcpServer, EpollLoopWithManyConnections) {
     constexpr int kConnections = 300, kRounds = 10;
-    std::thread server(serve, listener, kConnections);
+    std::thread server(serve, int{listener}, kConnections);
     std::vector<int> clients;
     for (int i = 0; i < kConnections; i++) clients.push_back(connect_client());
     for (int round = 0; round < kRounds; round++) {
@@ -194,8 +188,7 @@ TEST_F(TcpServer, LingeringCloseWaitsForTheReader) {
 
 TEST_F(TcpServer, ClosingTheListenerResetsWhoWaits) {
     int client = connect_client();
-    close(listener);
-    listener = -1;
+    listener.reset();
     pollfd entry{client, POLLIN, 0};
     ASSERT_EQ(poll(&entry, 1, 60'000), 1);
     char byte;

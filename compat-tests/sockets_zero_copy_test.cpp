@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "expect_errno.h"
+#include "inet_support.h"
 
 namespace {
 
@@ -30,7 +31,7 @@ class ZeroCopyTest : public testing::TestWithParam<int> {
   protected:
     void SetUp() override {
         int listener = socket(GetParam(), SOCK_STREAM, 0);
-        sockaddr_storage address = loopback();
+        sockaddr_storage address = loopback_of(GetParam());
         socklen_t length = sizeof(address);
         ASSERT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), length_of()), 0);
         ASSERT_EQ(listen(listener, 1), 0);
@@ -49,16 +50,6 @@ class ZeroCopyTest : public testing::TestWithParam<int> {
 
     socklen_t length_of() const {
         return GetParam() == AF_INET ? sizeof(sockaddr_in) : sizeof(sockaddr_in6);
-    }
-    static sockaddr_storage loopback() {
-        sockaddr_storage storage{};
-        storage.ss_family = static_cast<sa_family_t>(GetParam());
-        if (GetParam() == AF_INET) {
-            reinterpret_cast<sockaddr_in&>(storage).sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        } else {
-            reinterpret_cast<sockaddr_in6&>(storage).sin6_addr = in6addr_loopback;
-        }
-        return storage;
     }
     static void allow(int fd) {
         int one = 1;
@@ -213,7 +204,7 @@ TEST_P(ZeroCopyTest, OptionTakesZeroAndOne) {
 
 TEST_P(ZeroCopyTest, DatagramsToo) {
     int receiver = socket(GetParam(), SOCK_DGRAM, 0), sender = socket(GetParam(), SOCK_DGRAM, 0);
-    sockaddr_storage address = loopback();
+    sockaddr_storage address = loopback_of(GetParam());
     socklen_t length = sizeof(address);
     ASSERT_EQ(bind(receiver, reinterpret_cast<sockaddr*>(&address), length_of()), 0);
     ASSERT_EQ(getsockname(receiver, reinterpret_cast<sockaddr*>(&address), &length), 0);
