@@ -227,6 +227,7 @@ int main() {
     std::string fault = getenv("FAKE_GUEST_FAULT") ? getenv("FAKE_GUEST_FAULT") : "";
     write_all(kSerialFd, fault == "serial" ? "panic: first\r\nsecond" : "");
     if (fault == "silent") pause();
+    while (fault == "busy") (void)getppid();
     if (fault == "exit-early") return (42 << 1) | 1;
     if (fault == "garbage") write_all(kChannelFd, std::string(64, '\xff'));
     if (fault == "version") send_u32(FrameType::kHello, channel::kVersion + 1);

@@ -1,6 +1,7 @@
 // Frames, QEMU's command line, options, and the choice of the accelerator.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <chrono>
@@ -55,6 +56,37 @@ TEST(ExitStatus, AsAShellSaysIt) {
     EXPECT_EQ(exit_status_of(0xff00), 255);
     EXPECT_EQ(exit_status_of(9), 137);
     EXPECT_EQ(exit_status_of(11 | 0x80), 139);
+}
+
+TEST(BootLimit, CountsRunningAndIdlingButNotWaitingForACpu) {
+    using std::chrono::seconds;
+    const auto spent = [](int elapsed, int ran, int waited) {
+        return boot_time_spent(seconds(elapsed), {seconds(ran), seconds(waited)});
+    };
+    EXPECT_EQ(spent(20, 0, 0), seconds(20));     // halted, or the host does not tell
+    EXPECT_EQ(spent(20, 19, 1), seconds(19));    // runs in circles
+    EXPECT_EQ(spent(20, 40, 1), seconds(40));    // on several CPUs
+    EXPECT_EQ(spent(100, 2, 97), seconds(2));    // the host is busy
+    EXPECT_EQ(spent(100, 3, 250), seconds(3));   // for all its threads
+    EXPECT_EQ(spent(100, 30, 250), seconds(30));
+}
+
+TEST(BootLimit, EndsAMachineThatIdlesAndOneThatRuns) {
+    for (const char* fault : {"silent", "busy"}) {
+        setenv("FAKE_GUEST_FAULT", fault, 1);
+        VirtualMachine vm({FAKE_GUEST});
+        RelaySettings settings;
+        settings.boot_limit = std::chrono::seconds(1);
+        EXPECT_EQ(Relay(vm, std::move(settings)).run(), kExitOwnFailure) << fault;
+    }
+    unsetenv("FAKE_GUEST_FAULT");
+}
+
+TEST(VirtualMachine, TellsWhatItsThreadsHaveDone) {
+    VirtualMachine idle({"sleep", "600"}), busy({"sh", "-c", "while :; do :; done"});
+    if (access("/proc/self/schedstat", R_OK) != 0) GTEST_SKIP() << "the host does not tell";
+    while (busy.activity().ran < std::chrono::milliseconds(100)) usleep(10'000);
+    EXPECT_LT(idle.activity().ran, std::chrono::milliseconds(100));
 }
 
 TEST(ShellQuote, QuotesOnlyWhatNeedsIt) {

@@ -65,6 +65,11 @@ int exit_status_of(uint32_t wait_status) {
     return 128 + WTERMSIG(status);
 }
 
+std::chrono::nanoseconds boot_time_spent(std::chrono::nanoseconds elapsed,
+                                         const VirtualMachine::Activity& activity) {
+    return std::max(activity.ran, elapsed - activity.ran - activity.waited_for_cpu);
+}
+
 Relay::Relay(VirtualMachine& vm, RelaySettings settings)
     : vm_(vm),
       settings_(std::move(settings)),
@@ -89,7 +94,10 @@ int Relay::run() {
     std::optional<RawMode> raw;
     if (settings_.terminal.raw) raw.emplace(STDIN_FILENO);
     try {
-        while (state_ == State::kBooting || state_ == State::kRunning) wait_for_events();
+        while (state_ == State::kBooting || state_ == State::kRunning) {
+            wait_for_events();
+            check_boot_limit();
+        }
     } catch (const ProtocolError& error) {
         say("the guest kernel sent what is not the channel's protocol: {}", error.what());
         vm_.kill();
@@ -125,7 +133,7 @@ void Relay::wait_for_events() {
         throw CommandError(kExitOwnFailure, fmt::format("poll: {}", strerror(errno)));
     }
     // Whatever else is ready: a program that prints without end must not put this off.
-    check_deadlines();
+    check_stop_deadline();
     if (ready <= 0 || state_ == State::kGone) return;
 
     if (polled[signals].revents) read_signals();
@@ -147,28 +155,43 @@ void Relay::wait_for_events() {
 }
 
 int Relay::next_timeout_ms() const {
-    std::optional<Clock::time_point> next = stop_deadline_;
-    if (state_ == State::kBooting && settings_.boot_limit.count() > 0) {
-        next = start_ + settings_.boot_limit;
+    // Not again and again, where the machine waits for a CPU.
+    constexpr Clock::duration kShortest = std::chrono::milliseconds(100);
+    Clock::duration left;
+    if (has_boot_limit()) {
+        left = std::max(boot_time_left(), kShortest);
+    } else if (stop_deadline_) {
+        left = std::max(*stop_deadline_ - Clock::now(), Clock::duration::zero());
+    } else {
+        return -1;
     }
-    if (!next) return -1;
     // Rounded up: poll() must not return just before the deadline, again and again.
-    auto left = std::chrono::ceil<std::chrono::milliseconds>(*next - Clock::now());
-    return static_cast<int>(std::max<int64_t>(left.count(), 0));
+    return static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(left).count());
 }
 
-void Relay::check_deadlines() {
-    auto now = Clock::now();
-    if (state_ == State::kBooting) {
-        if (settings_.boot_limit.count() == 0 || now < start_ + settings_.boot_limit) return;
-        say("the guest kernel said nothing within {} seconds of its start; it was stopped",
-            settings_.boot_limit.count());
-        give_up(exit_status_);
-    } else if (stop_deadline_ && now >= *stop_deadline_) {
-        say("the program did not end within {} seconds of SIGTERM; it was killed",
-            settings_.stop_timeout.count());
-        give_up(kKilledStatus);
-    }
+bool Relay::has_boot_limit() const {
+    return state_ == State::kBooting && settings_.boot_limit.count() > 0;
+}
+
+Relay::Clock::duration Relay::boot_time_left() const {
+    const Clock::duration elapsed = Clock::now() - start_;
+    if (elapsed < settings_.boot_limit) return settings_.boot_limit - elapsed;
+    return settings_.boot_limit - boot_time_spent(elapsed, vm_.activity());
+}
+
+// After what it may have said at last has been read.
+void Relay::check_boot_limit() {
+    if (!has_boot_limit() || boot_time_left() > Clock::duration::zero()) return;
+    say("the guest kernel said nothing within {} seconds of its start; it was stopped",
+        settings_.boot_limit.count());
+    give_up(exit_status_);
+}
+
+void Relay::check_stop_deadline() {
+    if (!stop_deadline_ || Clock::now() < *stop_deadline_) return;
+    say("the program did not end within {} seconds of SIGTERM; it was killed",
+        settings_.stop_timeout.count());
+    give_up(kKilledStatus);
 }
 
 // The machine is stopped; `exit_status` is this process's.

@@ -19,7 +19,8 @@ struct RelaySettings {
     std::string config;  // kConfig's strings but `clock`, which is added when it is sent.
     TerminalPlan terminal;
     std::string trace_file;               // Where kTrace goes; empty: standard error.
-    std::chrono::seconds boot_limit{20};  // 0: none.
+    // How long the kernel may run, or idle, before its first word; 0: for ever.
+    std::chrono::seconds boot_limit{20};
     // How long the program may go on after SIGTERM, as `docker stop` lets it; negative: for ever.
     std::chrono::seconds stop_timeout{10};
 };
@@ -53,7 +54,10 @@ class Relay {
     void send_window_size();
     void forward_signal(int signal);
     int next_timeout_ms() const;
-    void check_deadlines();
+    bool has_boot_limit() const;
+    Clock::duration boot_time_left() const;
+    void check_boot_limit();
+    void check_stop_deadline();
     void give_up(int exit_status);
     bool outputs_are_full() const;
     void drain_outputs();
@@ -84,6 +88,11 @@ class Relay {
     std::optional<Clock::time_point> stop_deadline_;  // Set by SIGTERM.
     bool killed_ = false;
 };
+
+// How much of the limit a machine has used that has not said anything. One that is stuck runs all
+// the time or idles; what a busy host lets it wait for a CPU tells nothing.
+std::chrono::nanoseconds boot_time_spent(std::chrono::nanoseconds elapsed,
+                                         const VirtualMachine::Activity& activity);
 
 // What wait(2) would have said, as a shell's exit status: 128 + n for signal n.
 int exit_status_of(uint32_t wait_status);

@@ -11,6 +11,8 @@
 
 #include <cerrno>
 #include <cstring>
+#include <filesystem>
+#include <fstream>
 
 #include "tools/support/error.h"
 #include "tools/vm/qemu_command.h"
@@ -106,6 +108,20 @@ VirtualMachine::~VirtualMachine() {
         kill();
         waitpid(pid_, nullptr, 0);
     }
+}
+
+VirtualMachine::Activity VirtualMachine::activity() const {
+    Activity sum;
+    std::error_code error;
+    const std::filesystem::path tasks = fmt::format("/proc/{}/task", pid_);
+    for (const auto& task : std::filesystem::directory_iterator(tasks, error)) {
+        std::ifstream file(task.path() / "schedstat");
+        int64_t ran = 0, waited = 0;
+        if (!(file >> ran >> waited)) continue;
+        sum.ran += std::chrono::nanoseconds(ran);
+        sum.waited_for_cpu += std::chrono::nanoseconds(waited);
+    }
+    return sum;
 }
 
 void VirtualMachine::kill() {

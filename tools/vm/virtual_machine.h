@@ -26,6 +26,12 @@ class VirtualMachine {
     int errors_fd() const { return errors_.get(); }    // Non-blocking, QEMU's own messages.
     int process_fd() const { return process_.get(); }  // pidfd: readable when it has ended.
 
+    // What its threads have done since the start, together. Zero where the host does not tell.
+    struct Activity {
+        std::chrono::nanoseconds ran{0}, waited_for_cpu{0};
+    };
+    Activity activity() const;
+
     void kill();
     // Waits up to `limit` for the end; the wait status, or nothing.
     std::optional<int> wait(std::chrono::milliseconds limit);
