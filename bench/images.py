@@ -228,8 +228,8 @@ def tsc_hz(programs):
     """The rate of this machine's TSC, from two readings by hello."""
 
     def reading():
-        line = subprocess.run([programs / "hello"], capture_output=True, text=True, check=True).stdout
-        return int(line.split()[2]), time.monotonic()
+        hello = subprocess.run([programs / "hello"], capture_output=True, text=True, check=True)
+        return int(hello.stdout.split()[2]), time.monotonic()
 
     first, start = reading()
     time.sleep(0.5)

@@ -121,12 +121,14 @@ TEST(ThreadsFutexPi, OwnerEnds) {
 
 TEST(ThreadsFutexPi, RequeueArguments) {
     Word condition{0}, lock{0};
-    EXPECT_ERRNO(EINVAL, futex(&condition, FUTEX_WAIT_REQUEUE_PI_PRIVATE, 0, nullptr, &condition, ~0u));
+    EXPECT_ERRNO(EINVAL,
+                 futex(&condition, FUTEX_WAIT_REQUEUE_PI_PRIVATE, 0, nullptr, &condition, ~0u));
     EXPECT_ERRNO(EAGAIN, futex(&condition, FUTEX_WAIT_REQUEUE_PI_PRIVATE, 1, nullptr, &lock, ~0u));
     const timespec soon = after_ms(CLOCK_MONOTONIC, 10);
     EXPECT_ERRNO(ETIMEDOUT,
                  futex(&condition, FUTEX_WAIT_REQUEUE_PI_PRIVATE, 0, &soon, &lock, ~0u));
-    EXPECT_ERRNO(EINVAL, futex(&condition, FUTEX_CMP_REQUEUE_PI_PRIVATE, 2, second_count(1), &lock));
+    EXPECT_ERRNO(EINVAL,
+                 futex(&condition, FUTEX_CMP_REQUEUE_PI_PRIVATE, 2, second_count(1), &lock));
     EXPECT_ERRNO(EINVAL,
                  futex(&condition, FUTEX_CMP_REQUEUE_PI_PRIVATE, 1, second_count(1), &condition));
     EXPECT_ERRNO(EAGAIN,
@@ -153,7 +155,8 @@ TEST(ThreadsFutexPi, RequeueGivesTheLockInTurn) {
     while (waiting < 5) usleep(100);
     EXPECT_TRUE(others_sleep(5));
     EXPECT_ERRNO(EINVAL, futex(&condition, FUTEX_WAKE_PRIVATE, 1));
-    EXPECT_EQ(futex(&condition, FUTEX_CMP_REQUEUE_PI_PRIVATE, 1, second_count(INT_MAX), &lock, 0), 5);
+    EXPECT_EQ(futex(&condition, FUTEX_CMP_REQUEUE_PI_PRIVATE, 1, second_count(INT_MAX), &lock, 0),
+              5);
     for (std::thread& thread : threads) thread.join();
     EXPECT_EQ(total, 5);
 }

@@ -99,7 +99,8 @@ TEST(ThreadsFutex, TwoMappingsOfOneFileMeet) {
     const int fd = memfd_create("words", 0);
     ASSERT_EQ(ftruncate(fd, 3 * 4096), 0);
     const auto map = [fd](off_t offset, size_t size) {
-        return static_cast<char*>(mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset));
+        return static_cast<char*>(
+            mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, offset));
     };
     char* all = map(0, 3 * 4096);
     char* second_page = map(4096, 4096);
@@ -137,7 +138,8 @@ TEST(ThreadsFutex, TimesOnBothClocks) {
     timespec start = after_ms(CLOCK_MONOTONIC, 0);
     EXPECT_ERRNO(ETIMEDOUT, futex(&word, FUTEX_WAIT_PRIVATE, 0, &ten_ms));
     timespec end = after_ms(CLOCK_MONOTONIC, 0);
-    EXPECT_GE((end.tv_sec - start.tv_sec) * 1'000'000'000 + end.tv_nsec - start.tv_nsec, 10'000'000);
+    EXPECT_GE((end.tv_sec - start.tv_sec) * 1'000'000'000 + end.tv_nsec - start.tv_nsec,
+              10'000'000);
     timespec monotonic = after_ms(CLOCK_MONOTONIC, 10), real = after_ms(CLOCK_REALTIME, 10);
     EXPECT_ERRNO(ETIMEDOUT, futex(&word, FUTEX_WAIT_BITSET, 0, &monotonic, nullptr, 1));
     EXPECT_ERRNO(ETIMEDOUT,
@@ -180,7 +182,8 @@ TEST(ThreadsFutex, SignalsInterruptOrRestart) {
 TEST(ThreadsFutex, RequeueMovesTheRest) {
     Word condition{0}, lock{0};
     std::atomic<int> waiting{0}, ended{0};
-    EXPECT_ERRNO(EAGAIN, futex(&condition, FUTEX_CMP_REQUEUE_PRIVATE, 1, second_count(1), &lock, 7));
+    EXPECT_ERRNO(EAGAIN,
+                 futex(&condition, FUTEX_CMP_REQUEUE_PRIVATE, 1, second_count(1), &lock, 7));
     Threads threads;
     for (int i = 0; i < 6; i++) {
         threads.start([&] {

@@ -29,7 +29,8 @@ need_packages() {
         local install=("${as_root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get
             install -y --no-install-recommends "${missing[@]}")
         if ! "${install[@]}" >build/packages.log 2>&1 </dev/null &&
-            ! { "${as_root[@]}" apt-get update && "${install[@]}"; } >build/packages.log 2>&1 </dev/null
+            ! { "${as_root[@]}" apt-get update && "${install[@]}"; } \
+                >build/packages.log 2>&1 </dev/null
         then
             tail -n 20 build/packages.log >&2
             echo "coracle: could not install: ${missing[*]}" >&2
@@ -40,8 +41,8 @@ need_packages() {
     touch "$stamp"
 }
 
-# build_targets TARGET...: configures when there is no build yet, and builds what is stale. The tests
-# join with the target `all`: without them fewer packages do.
+# build_targets TARGET...: configures when there is no build yet, and builds what is stale. The
+# tests join with the target `all`: without them fewer packages do.
 build_targets() {
     mkdir -p "$build"
     if [ ! -f "$build/build.ninja" ] && [ -t 2 ]; then

@@ -211,8 +211,8 @@ def add_counts(server, services, table):
 def requests_table(bench):
     names = [guest.name for guest in bench.virtual]
     table = Table("Network servers",
-                  f"QEMU's {bench.options.accel}, q35, one CPU, 512 MiB, user network and virtio-net "
-                  "with their defaults; 50 persistent connections unless it says otherwise, values "
+                  f"QEMU's {bench.options.accel}, q35, one CPU, 512 MiB, user network and "
+                  "virtio-net with their defaults; 50 persistent connections unless it says otherwise, values "
                   "of 100 bytes. Requests a second; latency's median and 99th percentile; QEMU's "
                   "CPU time and the guest's instructions for a request. The guests in turn.",
                   [f"{name}, {what}" for what in ("1/s", "ms", "CPU µs", "instructions")

@@ -1,4 +1,4 @@
-"""The paths of the test: two ends, each a network namespace with Linux or a VM in it, and a wire."""
+"""The paths of the test: two ends, each a network namespace with Linux or a VM, and a wire."""
 import contextlib
 import os
 import signal

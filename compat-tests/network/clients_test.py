@@ -26,7 +26,8 @@ http {{
     }}
 }}
 """
-PAGE = '<a href="small.txt">one</a> <a href="sub/page.html">two</a> <a href="missing.html">three</a>'
+PAGE = ('<a href="small.txt">one</a> <a href="sub/page.html">two</a> '
+        '<a href="missing.html">three</a>')
 
 
 class Uploads(BaseHTTPRequestHandler):
@@ -50,7 +51,8 @@ class Clients(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         cls.addClassCleanup(folder.cleanup)
         cls.files = {"small.txt": b"a small file\n" * 3, "sub/page.html": b"<p>below</p>\n",
-                     "index.html": PAGE.encode(), "large.bin": random.Random(1).randbytes(5_000_000),
+                     "index.html": PAGE.encode(),
+                     "large.bin": random.Random(1).randbytes(5_000_000),
                      "long.txt": b"0123456789\n" * 50_000}
         os.makedirs(os.path.join(folder.name, "www/sub"))
         for name, content in cls.files.items():

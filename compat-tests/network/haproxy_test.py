@@ -64,7 +64,8 @@ class Haproxy(unittest.TestCase):
             cls.backends[name] = Machine(ports[-1], free_port(), pages,
                                          script=os.path.join(EXAMPLES, "nginx/run"))
             cls.addClassCleanup(cls.backends[name].stop)
-            eventually(lambda: client("curl", "-sS", "-m", "1", f"http://127.0.0.1:{ports[-1]}/who"))
+            who = f"http://127.0.0.1:{ports[-1]}/who"
+            eventually(lambda: client("curl", "-sS", "-m", "1", who))
         configuration = os.path.join(folder.name, "conf")
         os.mkdir(configuration)
         cls.certificate = os.path.join(localhost_certificate(), "certificate.pem")
@@ -105,7 +106,8 @@ class Haproxy(unittest.TestCase):
                                    scheme="https"), b"2")
 
     def test_3_says_when_nobody_listens(self):
-        self.assertEqual(self.curl(8080, "/nowhere", "-o", "/dev/null", "-w", "%{http_code}"), b"503")
+        status = self.curl(8080, "/nowhere", "-o", "/dev/null", "-w", "%{http_code}")
+        self.assertEqual(status, b"503")
 
     def test_4_load(self):
         report = client("ab", "-q", "-k", "-n", "400", "-c", "4",

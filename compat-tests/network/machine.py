@@ -82,8 +82,8 @@ class Machine:
     """A virtual machine that runs until the end of its `with` block, or until stop()."""
 
     def __init__(self, *arguments, script=None, data=b""):
-        """Runs `coracle run ARGUMENTS`, or `script ARGUMENTS` with $CORACLE naming the former. `data`
-        is the program's standard input."""
+        """Runs `coracle run ARGUMENTS`, or `script ARGUMENTS` with $CORACLE naming the former.
+        `data` is the program's standard input."""
         self.output = tempfile.TemporaryFile()
         command = [script] if script else [coracle, "run"]
         with tempfile.TemporaryFile() as input:

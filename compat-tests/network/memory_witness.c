@@ -1,5 +1,6 @@
-// A thread that answers whoever connects with /proc/meminfo, /proc/self/status and /proc/net/sockstat,
-// preloaded into a server whose machine is to be watched (tools/soak): MEMORY_WITNESS is its port.
+// A thread that answers whoever connects with /proc/meminfo, /proc/self/status and
+// /proc/net/sockstat, preloaded into a server whose machine is to be watched (tools/soak):
+// MEMORY_WITNESS is its port.
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <fcntl.h>

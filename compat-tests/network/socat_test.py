@@ -82,7 +82,8 @@ class Socat(unittest.TestCase):
     def test_tls(self):
         port = free_port()
         folder = localhost_certificate()
-        vm = Machine("-p", f"{port}:7000", "-v", f"{folder}:/tls", "socat", "-d", "-d", "-b", "4096",
+        vm = Machine("-p", f"{port}:7000", "-v", f"{folder}:/tls",
+                     "socat", "-d", "-d", "-b", "4096",
                      "OPENSSL-LISTEN:7000,cert=/tls/certificate.pem,key=/tls/key.pem,verify=0",
                      "PIPE")
         self.addCleanup(vm.stop)

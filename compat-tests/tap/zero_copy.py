@@ -1,5 +1,5 @@
-"""In the VM: MSG_ZEROCOPY, sendfile and splice; prints what the notices said and the digest of all that
-was sent to the port of the host."""
+"""In the VM: MSG_ZEROCOPY, sendfile and splice; prints what the notices said and the digest of all
+that was sent to the port of the host."""
 import hashlib, os, select, socket, struct, sys
 SO_ZEROCOPY, MSG_ZEROCOPY, MSG_ERRQUEUE, ORIGIN_ZEROCOPY, COPIED = 60, 0x4000000, 0x2000, 5, 1
 port = int(sys.argv[1])

@@ -22,10 +22,9 @@ uint32_t hash_name(const Dentry& parent, std::string_view name) {
 
 }  // namespace
 
-using AgeList =
-    boost::intrusive::list<Dentry,
-                           boost::intrusive::member_hook<Dentry, Dentry::AgeHook, &Dentry::age_hook_>,
-                           boost::intrusive::constant_time_size<false>>;
+using AgeList = boost::intrusive::list<
+    Dentry, boost::intrusive::member_hook<Dentry, Dentry::AgeHook, &Dentry::age_hook_>,
+    boost::intrusive::constant_time_size<false>>;
 
 namespace {
 // Oldest first. Boost's list needs its constructor, which the kernel runs at boot.

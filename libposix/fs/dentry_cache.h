@@ -30,7 +30,8 @@ class DentryCache {
     static Dentry* find(const Dentry& parent, std::string_view name, uint32_t hash);
     static void insert(Dentry& dentry);
     static void erase(Dentry& dentry);
-    // One pass at most until so many are left: what is in use, or was used since the last pass, stays.
+    // One pass at most until so many are left: what is in use, or was used since the last pass,
+    // stays.
     static void shrink(size_t count);
 };
 

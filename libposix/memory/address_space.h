@@ -107,8 +107,8 @@ class AddressSpace : public RefCounted<AddressSpace>,
     FaultOutcome populate(uint64_t start, uint64_t end, bool write);
     // The same for locked regions and MAP_POPULATE: writable private memory gets its own pages.
     FaultOutcome populate_regions(uint64_t start, uint64_t end);
-    // The frame behind a page, brought in for reading, with a reference of its own: who holds it sees
-    // what the application writes there until the page is replaced. EFAULT, ENOMEM. May sleep.
+    // The frame behind a page, brought in for reading, with a reference of its own: who holds it
+    // sees what the application writes there until the page is replaced. EFAULT, ENOMEM. May sleep.
     Result<PhysAddr> reference_page(uint64_t page);
     // Whether a page is there, without bringing it in: mincore(2).
     bool is_resident(const Region& region, uint64_t address);

@@ -109,8 +109,8 @@ class alignas(16) Buffer {
     // of memory, or if `capacity` is above kLargeBufferCapacity.
     static BufferPtr allocate(size_t capacity, size_t headroom = 0);
     // A buffer on memory of somebody else's (a page of the page cache, a pinned page of the
-    // application), which is kept by reference until release(data, context). Null when out of memory;
-    // then release is not called.
+    // application), which is kept by reference until release(data, context). Null when out of
+    // memory; then release is not called.
     static BufferPtr wrap(void* data, size_t length, Release release, void* context);
     // A header on `length` bytes from `offset` of this one buffer (not of its chain); null when out
     // of memory. Neither has headroom or tailroom of the other's.

@@ -22,8 +22,8 @@ struct FutexWord {
     FutexScope scope;
 };
 
-// When a wait ends: never, at a moment of the monotonic clock, or at one of the wall clock, wherever
-// that is set meanwhile.
+// When a wait ends: never, at a moment of the monotonic clock, or at one of the wall clock,
+// wherever that is set meanwhile.
 struct FutexLimit {
     uint64_t ns = UINT64_MAX;
     bool is_realtime = false;

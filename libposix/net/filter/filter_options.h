@@ -9,8 +9,8 @@ namespace coracle::net {
 constexpr bool is_filter_change(int option) {
     return option == SO_ATTACH_FILTER || option == SO_DETACH_FILTER;
 }
-// EPERM: locked; EINVAL: not a valid program; ENOENT: nothing to detach; ENOMEM, EFAULT. ENOPROTOOPT
-// for sockets without filters.
+// EPERM: locked; EINVAL: not a valid program; ENOENT: nothing to detach; ENOPROTOOPT: a socket
+// without filters; ENOMEM, EFAULT.
 Result<void> change_filter(Socket& socket, int option, UserIn<char> value, unsigned length);
 // The program as it was given; lengths count instructions. EINVAL: there is no room for it.
 Result<void> get_filter(const Socket& socket, const OptionWriter& to);
