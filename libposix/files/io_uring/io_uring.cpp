@@ -215,23 +215,17 @@ void IoUring::end_counted_timeouts() {
     }
 }
 
-std::unique_ptr<IoUringRequest> IoUring::take_request() {
-    io_uring_sqe sqe;
-    while (memory_->waiting_submissions() != 0) {
-        if (!memory_->take(sqe)) return nullptr;
-        return std::unique_ptr<IoUringRequest>(new (std::nothrow) IoUringRequest(*this, sqe));
-    }
-    return nullptr;
-}
-
-unsigned IoUring::submit(unsigned count) {
+Result<unsigned> IoUring::submit(unsigned count) {
     count = std::min({count, memory_->waiting_submissions(), memory_->submission_count()});
     unsigned done = 0;
+    bool lacks_memory = false;
     std::unique_ptr<IoUringRequest> chain;
     IoUringRequest* last = nullptr;
     while (done < count) {
-        std::unique_ptr<IoUringRequest> request = take_request();
-        if (!request) break;
+        // First, because what is taken out of the ring must be carried out.
+        std::unique_ptr<IoUringRequest> request(new (std::nothrow) IoUringRequest(*this));
+        lacks_memory = !request;
+        if (lacks_memory || !memory_->take(request->sqe)) break;
         done++;
         request->sequence = submitted_++;
         const bool goes_on = request->is_linked_to_next();
@@ -244,14 +238,16 @@ unsigned IoUring::submit(unsigned count) {
     }
     if (chain) start(std::move(chain));
     run_ready();
+    if (lacks_memory && done == 0) return Error(EAGAIN);
     return done;
 }
 
 bool IoUring::serve(unsigned most) {
     const bool had_ready = !ready_.empty();
-    const unsigned taken = submit(most);
-    if (taken != 0) room_.wake_all();
-    return taken != 0 || had_ready;
+    Result<unsigned> taken = submit(most);
+    const bool took_some = taken.ok() && *taken != 0;
+    if (took_some) room_.wake_all();
+    return took_some || had_ready;
 }
 
 void IoUring::wait_for_room() {

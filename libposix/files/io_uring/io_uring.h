@@ -30,13 +30,12 @@ struct IoUringRequest
     // How it came to be ready.
     enum class Wake : uint8_t { kNone, kEvents, kTimeout, kCancel };
 
-    IoUringRequest(IoUring& owner, const io_uring_sqe& entry)
-        : ring(owner), sqe(entry), wait(*this), timer(on_timer, this) {}
+    explicit IoUringRequest(IoUring& owner) : ring(owner), wait(*this), timer(on_timer, this) {}
 
     bool is_linked_to_next() const { return sqe.flags & (IOSQE_IO_LINK | IOSQE_IO_HARDLINK); }
 
     IoUring& ring;
-    const io_uring_sqe sqe;
+    io_uring_sqe sqe;  // as it was submitted
     RefPtr<File> file;
     std::unique_ptr<IoUringRequest> next;          // of its chain
     std::unique_ptr<IoUringRequest> link_timeout;  // limits how long this one may wait
@@ -80,8 +79,8 @@ class IoUring final : public AnonymousFile {
 
     bool is_enabled() const { return is_enabled_; }
     void enable();
-    // io_uring_enter(2)'s halves. The number of entries consumed.
-    unsigned submit(unsigned count);
+    // io_uring_enter(2)'s halves. The number of entries consumed; EAGAIN: none, for want of memory.
+    Result<unsigned> submit(unsigned count);
     // Waits for completions: ETIME, EINTR.
     Result<void> wait_for(unsigned count, Deadline deadline);
     // For a ring that polls: IORING_ENTER_SQ_WAIT, and what the thread does. Whether it had work.
@@ -140,7 +139,6 @@ class IoUring final : public AnonymousFile {
 
     // Requests wait for whoever enters the kernel for the ring next.
     bool has_own_work() const { return !poller_ && !ready_.empty(); }
-    std::unique_ptr<IoUringRequest> take_request();
     void start(std::unique_ptr<IoUringRequest> request);
     void start_deferred();
     // Carries it out, and those linked to it, until one waits.

@@ -125,7 +125,7 @@ Result<WaitArgument> read_wait_argument(uint64_t address, size_t size, unsigned 
 }
 
 // The thread of a ring that polls does it, and is believed to have done.
-unsigned submit(IoUring& ring, unsigned count, unsigned flags) {
+Result<unsigned> submit(IoUring& ring, unsigned count, unsigned flags) {
     if (!ring.poller()) return ring.submit(count);
     if (flags & IORING_ENTER_SQ_WAKEUP) ring.poller()->wake();
     if (flags & IORING_ENTER_SQ_WAIT) ring.wait_for_room();
@@ -264,7 +264,7 @@ Result<long> sys_io_uring_enter(int fd, unsigned to_submit, unsigned min_complet
     if (flags & ~kKnown) return Error(EINVAL);
     RefPtr<IoUring> ring = TRY(get_ring(fd));
     if (!ring->is_enabled()) return Error(EBADFD);
-    const unsigned submitted = submit(*ring, to_submit, flags);
+    const unsigned submitted = TRY(submit(*ring, to_submit, flags));
     if (submitted != to_submit || !(flags & IORING_ENTER_GETEVENTS)) {
         return static_cast<long>(submitted);
     }
