@@ -1,7 +1,8 @@
-// Counters of the protocols below TCP, named as in /proc/net/snmp (RFC 4293, RFC 4113).
+// Counters of the protocols below TCP, named as in /proc/net/snmp (RFC 4293, RFC 4113). What every
+// packet counts, each CPU counts by itself; readers take the sum.
 #pragma once
 
-#include <cstdint>
+#include "kernel-min/sched/per_cpu.h"
 
 namespace coracle::net {
 
@@ -25,17 +26,32 @@ struct UdpCounters {
 
 struct Counters {
     IpCounters ip4, ip6;
-    IcmpCounters icmp4, icmp6;
     UdpCounters udp4, udp6;
     uint64_t gro_merged;  // segments that joined the one before them
 };
-inline constinit Counters counters = {};
+inline constinit PerCpu<Counters> counters_of_cpus;
 
+// This CPU's.
+inline Counters& counters() {
+    return counters_of_cpus.current();
+}
 inline IpCounters& ip_counters(bool is_v4) {
-    return is_v4 ? counters.ip4 : counters.ip6;
+    return is_v4 ? counters().ip4 : counters().ip6;
 }
 inline UdpCounters& udp_counters(bool is_v4) {
-    return is_v4 ? counters.udp4 : counters.udp6;
+    return is_v4 ? counters().udp4 : counters().udp6;
+}
+
+// What has been counted on all CPUs.
+inline Counters total_counters() {
+    Counters total{};
+    counters_of_cpus.for_each([&](const Counters& of_cpu) { add_counters(total, of_cpu); });
+    return total;
+}
+
+inline constinit IcmpCounters icmp4_counters = {}, icmp6_counters = {};
+inline IcmpCounters& icmp_counters(bool is_v4) {
+    return is_v4 ? icmp4_counters : icmp6_counters;
 }
 
 }  // namespace coracle::net

@@ -138,7 +138,7 @@ void ReceiveOffload::receive(BufferPtr frame) {
         held.next_sequence += static_cast<uint32_t>(segment.payload);
         held.payload += segment.payload;
         held.segments++;
-        counters.gro_merged++;
+        counters().gro_merged++;
         frame->pull(segment.header);
         Buffer* added = frame.get();
         held.last->set_next(std::move(frame));

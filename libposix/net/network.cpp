@@ -7,6 +7,7 @@
 #include "kernel-min/memory/heap.h"
 #include "kernel-min/sched/idle.h"
 #include "libposix/net/address_text.h"
+#include "libposix/net/counters.h"
 #include "libposix/net/dhcp_client.h"
 #include "libposix/net/ip/icmp.h"
 #include "libposix/net/ip/ip_input.h"
@@ -90,10 +91,12 @@ void start_card(virtio::Transport& transport) {
 
 }  // namespace
 
-void configure_network(const BootConfig& config) {
+bool configure_network(const BootConfig& config) {
+    if (!counters_of_cpus.allocate() || !NetworkScope::prepare()) return false;
     configuration = &config;
     // Somebody may be waiting for an answer at a tap; behind the user network nobody can.
     if (config.dhcp) start_network();
+    return true;
 }
 
 void start_network() {
@@ -116,16 +119,29 @@ void start_network() {
 bool network_is_started() { return is_started; }
 
 void network_has_work() {
-    NetworkScope::has_work = true;
-    if (NetworkScope::depth == 0) raise_interrupt(work_vector);
+    NetworkScope::CpuPart& cpu = NetworkScope::cpus.current();
+    cpu.has_work = true;
+    if (cpu.depth == 0) raise_interrupt(work_vector);
 }
 
-void NetworkScope::run_work() {
-    for (int round = 0; has_work; round++) {
-        has_work = false;
+void network_has_queued(VirtioQueuePair& pair) {
+    NetworkScope::CpuPart& cpu = NetworkScope::cpus.current();
+    pair.next_queued = cpu.queued;
+    cpu.queued = &pair;
+    cpu.has_work = true;
+    if (cpu.depth == 0) raise_interrupt(work_vector);
+}
+
+void NetworkScope::run_work(CpuPart& cpu) {
+    for (int round = 0; cpu.has_work; round++) {
+        cpu.has_work = false;
         if (loopback()) loopback()->poll();
-        for (size_t i = 0; i < card_count; i++) cards[i]->flush();
-        if (round == kMaxRounds && has_work) {
+        while (VirtioQueuePair* pair = cpu.queued) {
+            cpu.queued = pair->next_queued;
+            pair->flush();
+        }
+        for (size_t i = 0; i < card_count; i++) cards[i]->update_receive_filter();
+        if (round == kMaxRounds && cpu.has_work) {
             raise_interrupt(work_vector);
             return;
         }

@@ -6,38 +6,53 @@
 #pragma once
 
 #include "kernel-min/devices/boot_config.h"
+#include "kernel-min/sched/per_cpu.h"
 
 namespace coracle::net {
 
-// Remembers how; starts at once what has to be reachable before the program asks for a socket.
-void configure_network(const BootConfig& configuration);
+class VirtioQueuePair;
+
+// Remembers how; starts at once what has to be reachable before the program asks for a socket. When
+// all CPUs run. False: out of memory.
+bool configure_network(const BootConfig& configuration);
 // Starts the interfaces if they are not up yet: every socket family that uses them calls it.
 void start_network();
 bool network_is_started();
 
 // Packets wait in a queue of ours (loopback), or for the device to be told of. They are seen to
-// at the end of the outermost NetworkScope, else before the kernel is left.
+// at the end of this CPU's outermost NetworkScope, else before it leaves the kernel.
 void network_has_work();
+// The device is to be told of what this CPU has put into its queue; once until flush().
+void network_has_queued(VirtioQueuePair& pair);
 
 // Around whatever may send: a system call of a socket, a timer, a poll. Costs a few instructions,
 // and lets the device be told once of all packets, and loopback packets arrive without a detour.
 // Never held across a sleep.
 class NetworkScope {
   public:
-    NetworkScope() { depth++; }
+    NetworkScope() : cpu_(cpus.current()) { cpu_.depth++; }
     ~NetworkScope() {
-        if (depth == 1 && has_work) [[unlikely]]
-            run_work();
-        depth--;
+        if (cpu_.depth == 1 && cpu_.has_work) [[unlikely]]
+            run_work(cpu_);
+        cpu_.depth--;
     }
     NetworkScope(const NetworkScope&) = delete;
 
+    // Before the first; when all CPUs run. False: out of memory.
+    static bool prepare() { return cpus.allocate(); }
+
   private:
     friend void network_has_work();
-    friend void poll_network();
-    static void run_work();
-    static inline unsigned depth = 0;
-    static inline bool has_work = false;
+    friend void network_has_queued(VirtioQueuePair& pair);
+    struct CpuPart {
+        unsigned depth = 0;
+        bool has_work = false;
+        VirtioQueuePair* queued = nullptr;  // the first of those that are to be flushed
+    };
+    static void run_work(CpuPart& cpu);
+    static inline constinit PerCpu<CpuPart> cpus;
+
+    CpuPart& cpu_;
 };
 
 // Takes what the devices have, without waiting for their interrupts.

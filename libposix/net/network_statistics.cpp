@@ -88,6 +88,7 @@ void report_network_statistics() {
         report_interface(*interface);
         report_queues(*interface);
     }
+    const Counters counters = total_counters();
     report_ip("ipv4:", counters.ip4);
     report_ip("ipv6:", counters.ip6);
     report_udp("udp:", counters.udp4);

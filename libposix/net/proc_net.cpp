@@ -164,7 +164,7 @@ constexpr IcmpName kIcmpNames[] = {{"DestUnreachs", 3}, {"TimeExcds", 11},   {"P
                                    {"AddrMasks", 17},   {"AddrMaskReps", 18}};
 
 void show_icmp(TextBuffer& to) {
-    const IcmpCounters& c = counters.icmp4;
+    const IcmpCounters& c = icmp_counters(true);
     to.add("Icmp: InMsgs InErrors InCsumErrors");
     for (const IcmpName& icmp : kIcmpNames) to.print(" In%s", icmp.name);
     to.add(" OutMsgs OutErrors OutRateLimitGlobal OutRateLimitHost");
@@ -177,7 +177,8 @@ void show_icmp(TextBuffer& to) {
 }
 
 Result<void> show_snmp(TextBuffer& to, const PseudoContext&) {
-    const IpCounters& ip = counters.ip4;
+    const Counters total = total_counters();
+    const IpCounters& ip = total.ip4;
     to.add(
         "Ip: Forwarding DefaultTTL InReceives InHdrErrors InAddrErrors ForwDatagrams "
         "InUnknownProtos InDiscards InDelivers OutRequests OutDiscards OutNoRoutes ReasmTimeout "
@@ -189,7 +190,7 @@ Result<void> show_snmp(TextBuffer& to, const PseudoContext&) {
              ip.fragmentation_ok, ip.fragmentation_failed, ip.fragments_created);
     show_icmp(to);
     if (tcp_proc_files.snmp) TRY(tcp_proc_files.snmp(to));
-    const UdpCounters& udp = counters.udp4;
+    const UdpCounters& udp = total.udp4;
     to.add(
         "Udp: InDatagrams NoPorts InErrors OutDatagrams RcvbufErrors SndbufErrors InCsumErrors "
         "IgnoredMulti MemErrors\n");
@@ -201,7 +202,7 @@ Result<void> show_snmp(TextBuffer& to, const PseudoContext&) {
 
 Result<void> show_netstat(TextBuffer& to, const PseudoContext&) {
     if (tcp_proc_files.netstat) TRY(tcp_proc_files.netstat(to));
-    const IpCounters& ip = counters.ip4;
+    const IpCounters ip = total_counters().ip4;
     to.add(
         "IpExt: InNoRoutes InTruncatedPkts InMcastPkts OutMcastPkts InBcastPkts OutBcastPkts "
         "InOctets OutOctets InCsumErrors\n");

@@ -83,7 +83,7 @@ void VirtioInterface::receive_filter_changed() {
 }
 
 // A device that refuses a table gets to hand over everything.
-void VirtioInterface::update_receive_filter() {
+void VirtioInterface::set_receive_filter() {
     filter_is_stale_ = false;
     AddressTable stations, multicast;
     for (const Group& group : groups()) multicast.add(ethernet_group(group.address));

@@ -27,11 +27,10 @@ class VirtioInterface final : public EthernetInterface {
     QueueStatistics queue_statistics(size_t queue) const override;
     void receive_filter_changed() override;
 
-    // Tells the device of what was queued, and of what it is to receive.
-    void flush() {
-        for (auto& pair : pairs()) pair->flush();
+    // Tells the device what it is to receive, if that has changed.
+    void update_receive_filter() {
         if (filter_is_stale_) [[unlikely]]
-            update_receive_filter();
+            set_receive_filter();
     }
     // Before the CPU halts: true if there was something to do; else interrupts are asked for.
     bool prepare_to_idle() {
@@ -50,7 +49,7 @@ class VirtioInterface final : public EthernetInterface {
     Result<void> make_pairs();
     void steer(BufferPtr& frame);
     void update_link();
-    void update_receive_filter();
+    void set_receive_filter();
 
     virtio::Net device_;
     std::unique_ptr<VirtioQueuePair> pairs_[MAX_CPUS];

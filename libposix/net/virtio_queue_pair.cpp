@@ -272,8 +272,10 @@ bool VirtioQueuePair::queue_frame(BufferPtr& frame) {
         return false;
     }
     (void)frame.release();
-    has_queued_ = true;
-    network_has_work();
+    if (!has_queued_) {
+        has_queued_ = true;
+        network_has_queued(*this);
+    }
     return true;
 }
 
@@ -296,7 +298,7 @@ void VirtioQueuePair::transmit(BufferPtr& frame) {
     reclaim();
 }
 
-void VirtioQueuePair::tell_device() {
+void VirtioQueuePair::flush() {
     has_queued_ = false;
     if (transmit_.publish()) {
         interface_.statistics.tx_kicks++;

@@ -21,11 +21,10 @@ class VirtioQueuePair {
     // Hands buffers to the device, and asks for interrupts.
     void start();
 
-    // A whole frame, of which flush() tells the device.
+    // A whole frame, of which flush() tells the device at the end of the CPU's NetworkScope.
     void transmit(BufferPtr& frame);
-    void flush() {
-        if (has_queued_) tell_device();
-    }
+    void flush();
+    VirtioQueuePair* next_queued = nullptr;  // NetworkScope's
     // Frames that transmit() took, and those of them that the device has sent or that were dropped.
     uint64_t accepted() const { return accepted_; }
     uint64_t completed() const { return completed_; }
@@ -53,7 +52,6 @@ class VirtioQueuePair {
     bool receive_frames();
     bool poll_while_idle();
     BufferPtr take_frame(BufferPtr first, uint32_t length);
-    void tell_device();
     bool reclaim();
     bool reclaim_sent();
     void send_backlog();
@@ -73,7 +71,7 @@ class VirtioQueuePair {
     size_t backlog_count_ = 0;
     uint64_t accepted_ = 0, completed_ = 0, received_ = 0, interrupts_ = 0;
     bool is_polling_ = false;
-    bool has_queued_ = false;
+    bool has_queued_ = false;  // flush() will be called
     uint64_t last_interrupt_ns_ = 0;
 };
 

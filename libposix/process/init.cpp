@@ -141,7 +141,9 @@ Result<BootConfig> read_configuration() {
 
     start_secondary_cpus();
     net::register_inet_families();
-    net::configure_network(configuration);
+    if (!net::configure_network(configuration)) {
+        give_up("not enough memory: give a larger -m");
+    }
     open_entries(cpu_count > 1);
 
     auto stack = allocate_kernel_stack();

@@ -63,7 +63,7 @@ void send_icmp_error(BufferPtr packet, const IpInput& how, uint8_t type, uint8_t
                      uint32_t parameter) {
     if (!may_answer(packet, how)) return;
     bool is_v4 = how.source.is_v4();
-    IcmpCounters& counted = is_v4 ? counters.icmp4 : counters.icmp6;
+    IcmpCounters& counted = icmp_counters(is_v4);
     if (!icmp_error_is_allowed()) {
         counted.out_rate_limited++;
         return;
@@ -158,7 +158,7 @@ std::optional<IncomingIcmpError> read_icmp_error(const Buffer& packet, const IpI
     auto incoming = std::make_optional<IncomingIcmpError>();
     incoming->size = std::min(packet.chain_length(), sizeof(incoming->message));
     if (incoming->size < kIcmpHeaderSize + (is_v4 ? ipv4::kHeaderSize : ipv6::kHeaderSize)) {
-        (is_v4 ? counters.icmp4 : counters.icmp6).in_errors++;
+        icmp_counters(is_v4).in_errors++;
         return {};
     }
     packet.copy_out(0, incoming->message, incoming->size);

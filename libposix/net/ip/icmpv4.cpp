@@ -78,8 +78,8 @@ void answer(BufferPtr request, const IpInput& how, uint8_t type) {
     field = static_cast<uint16_t>(~checksum_fold(sum));
     memcpy(icmp + 2, &field, 2);
     request->info = {};
-    counters.icmp4.out_messages++;
-    counters.icmp4.out_types[type]++;
+    icmp_counters(true).out_messages++;
+    icmp_counters(true).out_types[type]++;
     (void)ip_output(std::move(request), {.source = how.destination,
                                          .destination = how.source,
                                          .protocol = IPPROTO_ICMP,
@@ -92,7 +92,7 @@ void answer(BufferPtr request, const IpInput& how, uint8_t type) {
 
 void icmpv4_input(BufferPtr packet, const IpInput& how) {
     if (how.source.is_v6()) return;
-    IcmpCounters& counted = counters.icmp4;
+    IcmpCounters& counted = icmp_counters(true);
     counted.in_messages++;
     size_t length = packet->chain_length();
     if (!make_contiguous(packet, kIcmpHeaderSize)) {

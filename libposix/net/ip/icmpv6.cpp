@@ -69,8 +69,8 @@ void send_icmpv6(BufferPtr message, const IpOutput& how) {
     if (chosen.source.is_any() && !how.source_is_chosen) chosen.source = route->source;
     chosen.route = &*route;
     uint8_t* icmp = message->data();
-    counters.icmp6.out_messages++;
-    counters.icmp6.out_types[icmp[0]]++;
+    icmp_counters(false).out_messages++;
+    icmp_counters(false).out_types[icmp[0]]++;
     memset(icmp + 2, 0, 2);
     auto length = static_cast<uint32_t>(message->chain_length());
     uint64_t sum = pseudo_header_sum(chosen.source, chosen.destination, IPPROTO_ICMPV6, length);
@@ -82,7 +82,7 @@ void send_icmpv6(BufferPtr message, const IpOutput& how) {
 
 void icmpv6_input(BufferPtr packet, const IpInput& how) {
     if (how.source.is_v4()) return;
-    IcmpCounters& counted = counters.icmp6;
+    IcmpCounters& counted = icmp_counters(false);
     counted.in_messages++;
     if (!make_contiguous(packet, std::min<size_t>(packet->chain_length(), 512)) ||
         packet->length() < 4) {

@@ -31,7 +31,7 @@ bool options_are_good(const uint8_t* options, size_t size) {
 }  // namespace
 
 void ipv4_input(BufferPtr packet, Interface& interface) {
-    IpCounters& counted = counters.ip4;
+    IpCounters& counted = ip_counters(true);
     counted.in_receives++;
     if (!make_contiguous(packet, ipv4::kHeaderSize)) {
         counted.in_header_errors++;

@@ -51,7 +51,7 @@ Result<void> send_fragments(BufferPtr packet, const IpOutput& how, const Route& 
         BufferPtr fragment = Buffer::allocate(kSmallBufferCapacity, kPacketHeadroom);
         BufferPtr body = fragment ? share_chain(*packet, header_size + at, size) : nullptr;
         if (!body) {
-            counters.ip4.fragmentation_failed++;
+            ip_counters(true).fragmentation_failed++;
             return Error(ENOBUFS);
         }
         uint8_t* to = fragment->append(header_size);
@@ -67,13 +67,13 @@ Result<void> send_fragments(BufferPtr packet, const IpOutput& how, const Route& 
         write_be16(to + ipv4::kFragment, place);
         set_checksum(to, header_size);
         fragment->set_next(std::move(body));
-        counters.ip4.fragments_created++;
+        ip_counters(true).fragments_created++;
         send_packet(std::move(fragment), how, route);
         if (at == 0) {
             keep_copied_options(header + ipv4::kHeaderSize, header_size - ipv4::kHeaderSize);
         }
     }
-    counters.ip4.fragmentation_ok++;
+    ip_counters(true).fragmentation_ok++;
     return {};
 }
 
@@ -89,11 +89,11 @@ Result<void> ipv4_output(BufferPtr packet, const IpOutput& how, const Route& rou
     bool is_cut = packet->info.segment_size != 0;
     if (total > kMaxIpPacket && !is_cut) return Error(EMSGSIZE);
     if (!is_cut && total > route.mtu && how.dont_fragment) {
-        counters.ip4.fragmentation_failed++;
+        ip_counters(true).fragmentation_failed++;
         return Error(EMSGSIZE);
     }
     if (!ensure_headroom(packet, header_size + kLinkHeadroom)) {
-        counters.ip4.out_discards++;
+        ip_counters(true).out_discards++;
         return Error(ENOBUFS);
     }
     uint8_t* header = packet->push(header_size);
@@ -114,7 +114,7 @@ Result<void> ipv4_output(BufferPtr packet, const IpOutput& how, const Route& rou
     }
     set_checksum(header, header_size);
     packet->info.checksum_start = static_cast<uint16_t>(packet->info.checksum_start + header_size);
-    counters.ip4.out_octets += total;
+    ip_counters(true).out_octets += total;
     if (is_too_large(*packet, route)) return send_fragments(std::move(packet), how, route);
     send_packet(std::move(packet), how, route);
     return {};
@@ -147,7 +147,7 @@ Result<void> ip_output_with_header(BufferPtr packet, uint32_t interface_index) {
     if (packet->chain_length() > kMaxIpPacket) return Error(EMSGSIZE);
     write_be16(header + ipv4::kTotalLength, static_cast<uint16_t>(packet->chain_length()));
     set_checksum(header, header_size);
-    counters.ip4.out_octets += packet->chain_length();
+    ip_counters(true).out_octets += packet->chain_length();
     if (is_too_large(*packet, route)) {
         if (read_be16(header + ipv4::kFragment) & ipv4::kDontFragment) return Error(EMSGSIZE);
         return send_fragments(std::move(packet), how, route);

@@ -91,11 +91,11 @@ class ExtensionWalk {
     uint32_t offset() const { return how_.header_length; }
 
     bool malformed() {
-        counters.ip6.in_header_errors++;
+        ip_counters(false).in_header_errors++;
         return false;
     }
     bool problem(uint8_t code, uint32_t pointer) {
-        counters.ip6.in_header_errors++;
+        ip_counters(false).in_header_errors++;
         send_icmp_error(std::move(packet_), how_, ICMPV6_PARAMPROB, code, pointer);
         return false;
     }
@@ -107,7 +107,7 @@ class ExtensionWalk {
 }  // namespace
 
 void ipv6_input(BufferPtr packet, Interface& interface) {
-    IpCounters& counted = counters.ip6;
+    IpCounters& counted = ip_counters(false);
     counted.in_receives++;
     if (!make_contiguous(packet, ipv6::kHeaderSize) || packet->data()[0] >> 4 != 6) {
         counted.in_header_errors++;

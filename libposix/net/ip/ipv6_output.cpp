@@ -37,7 +37,7 @@ Result<void> send_fragments(BufferPtr packet, const IpOutput& how, const Route& 
         BufferPtr fragment = Buffer::allocate(kSmallBufferCapacity, kPacketHeadroom);
         BufferPtr body = fragment ? share_chain(*packet, at, size) : nullptr;
         if (!body) {
-            counters.ip6.fragmentation_failed++;
+            ip_counters(false).fragmentation_failed++;
             return Error(ENOBUFS);
         }
         uint8_t* header = fragment->append(ipv6::kHeaderSize + ipv6::kFragmentHeaderSize);
@@ -48,10 +48,10 @@ Result<void> send_fragments(BufferPtr packet, const IpOutput& how, const Route& 
         write_be16(place + 2, static_cast<uint16_t>(at | (at + size < payload ? 1 : 0)));
         write_be32(place + 4, identification);
         fragment->set_next(std::move(body));
-        counters.ip6.fragments_created++;
+        ip_counters(false).fragments_created++;
         send_packet(std::move(fragment), how, route);
     }
-    counters.ip6.fragmentation_ok++;
+    ip_counters(false).fragmentation_ok++;
     return {};
 }
 
@@ -62,13 +62,13 @@ Result<void> ipv6_output(BufferPtr packet, const IpOutput& how, const Route& rou
     bool is_cut = packet->info.segment_size != 0;
     size_t extension = how.has_router_alert ? sizeof(kRouterAlert) : 0;
     if (payload > kMaxIpPacket && !is_cut) return Error(EMSGSIZE);
-    counters.ip6.out_octets += payload + ipv6::kHeaderSize;
+    ip_counters(false).out_octets += payload + ipv6::kHeaderSize;
     if (!is_cut && payload + ipv6::kHeaderSize + extension > route.mtu) {
         if (how.dont_fragment) return Error(EMSGSIZE);
         return send_fragments(std::move(packet), how, route);
     }
     if (!ensure_headroom(packet, ipv6::kHeaderSize + extension + kLinkHeadroom)) {
-        counters.ip6.out_discards++;
+        ip_counters(false).out_discards++;
         return Error(ENOBUFS);
     }
     if (extension) memcpy(packet->push(extension), kRouterAlert, extension);

@@ -156,7 +156,7 @@ size_t reassembly_memory() {
 
 void clear_reassembly() {
     for (Reassembly& one : table) {
-        if (one.is_used) one.drop(counters.ip4);
+        if (one.is_used) one.drop(ip_counters(true));
     }
     timer.cancel();
 }

@@ -240,7 +240,7 @@ Result<size_t> RawSocket::send_ping(SendMessage& message) {
     } else {
         TRY(complete_icmp(*packet, target));
     }
-    IcmpCounters& counted = is_v4 ? counters.icmp4 : counters.icmp6;
+    IcmpCounters& counted = icmp_counters(is_v4);
     counted.out_messages++;
     counted.out_types[request]++;
     target.how.protocol = static_cast<uint8_t>(kind().protocol);

@@ -83,8 +83,8 @@ void Connection::input_synchronized(Segment& segment) {
             return send_ack();
         }
         return send_invalid_ack(state == State::kSynReceived ? stack.counters().TCPACKSkippedSynRecv
-                                : state == State::kFinWait2  ? stack.counters().TCPACKSkippedFinWait2
-                                                             : stack.counters().TCPACKSkippedSeq);
+                                : state == State::kFinWait2 ? stack.counters().TCPACKSkippedFinWait2
+                                                            : stack.counters().TCPACKSkippedSeq);
     }
     // Second: the RST bit.
     if (segment.has(kRst)) return handle_reset(segment);

@@ -106,7 +106,7 @@ TEST_F(Ipv4Test, Rfc1122Section3_2_2_6_EchoIsAnswered) {
     request[9] ^= 1;
     receive_ipv4(ipv4(peer, ours, IPPROTO_ICMP, request));
     EXPECT_TRUE(eth.sent.empty());
-    EXPECT_EQ(counters.icmp4.in_checksum_errors, 1u);
+    EXPECT_EQ(icmp_counters(true).in_checksum_errors, 1u);
 }
 
 TEST_F(Ipv4Test, Rfc1122Section3_2_1_BadHeadersAreDropped) {
@@ -151,7 +151,7 @@ TEST_F(Ipv4Test, Rfc1122Section3_2_2_1_UnknownProtocolsAreToldWithinLimits) {
     EXPECT_EQ(slice(error, 28, 999), packet) << "it quotes the packet";
     for (int i = 0; i < 1000; i++) receive_ipv4(packet);
     EXPECT_LE(eth.sent.size(), 50u);
-    EXPECT_GT(counters.icmp4.out_rate_limited, 900u);
+    EXPECT_GT(icmp_counters(true).out_rate_limited, 900u);
 }
 
 TEST_F(Ipv4Test, Rfc1122Section3_2_2_NoErrorsAboutErrorsOrGroups) {
@@ -243,7 +243,7 @@ TEST_F(Ipv4Test, Rfc5722_OverlappingFragmentsAreDropped) {
     receive_ipv4(ipv4(peer, ours, kTestProtocol, pattern(800), 0x2000 | 50, 7));
     receive_ipv4(ipv4(peer, ours, kTestProtocol, pattern(100), 100, 7));
     EXPECT_TRUE(received.empty());
-    EXPECT_EQ(counters.ip4.reassembly_failed, 1u);
+    EXPECT_EQ(total_counters().ip4.reassembly_failed, 1u);
 }
 
 TEST_F(Ipv4Test, Rfc791Section3_2_TooLongOrOddFragmentsAreDropped) {
@@ -262,7 +262,7 @@ TEST_F(Ipv4Test, Rfc1122Section3_3_2_LateFragmentsTimeOut) {
     EXPECT_GT(reassembly_memory(), 0u);
     advance_clock(31 * kSecond);
     EXPECT_EQ(reassembly_memory(), 0u);
-    EXPECT_EQ(counters.ip4.reassembly_timeouts, 1u);
+    EXPECT_EQ(total_counters().ip4.reassembly_timeouts, 1u);
     Bytes error = take_sent();
     ASSERT_GE(error.size(), 22u);
     EXPECT_EQ(error[20], ICMP_TIME_EXCEEDED);

@@ -33,12 +33,14 @@ namespace net {
 
 uint64_t test_clock_ns = 1'000'000'000'000;
 
+const bool has_memory = counters_of_cpus.allocate() && NetworkScope::prepare();
+
 void network_has_work() {
-    NetworkScope::has_work = true;
+    NetworkScope::cpus.current().has_work = true;
 }
-void NetworkScope::run_work() {
-    while (has_work) {
-        has_work = false;
+void NetworkScope::run_work(CpuPart& cpu) {
+    while (cpu.has_work) {
+        cpu.has_work = false;
         if (loopback()) loopback()->poll();
     }
 }

@@ -6,7 +6,8 @@
 namespace coracle::net {
 
 StackTest::StackTest() {
-    counters = {};
+    counters() = {};
+    icmp4_counters = icmp6_counters = {};
     received.clear();
     errors.clear();
     start_icmp();
