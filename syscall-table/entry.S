@@ -121,8 +121,8 @@ call_exit_fault:
     call on_bad_stack
     ud2
 
-// With several CPUs, every thunk in force: the real one, under the kernel lock. The seventh
-// argument, the number, lies behind the return address.
+// With several CPUs, every thunk in force: the real one, under the kernel lock, held as the call
+// needs it. The seventh argument, the number, lies behind the return address.
 .balign 16
 .globl locked_call
 locked_call:
@@ -133,7 +133,8 @@ locked_call:
     push %r8
     push %r9
     sub $8, %rsp
-    call lock_kernel
+    mov 64(%rsp), %rsi
+    call lock_for_call
     add $8, %rsp
     pop %r9
     pop %r8

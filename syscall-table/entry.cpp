@@ -1,3 +1,5 @@
+#include <sys/syscall.h>
+
 #include <algorithm>
 #include <cstddef>
 
@@ -45,14 +47,48 @@ void on_syscall(TrapFrame* frame) {
     frame->rax = static_cast<uint64_t>(result);
 }
 
+// Calls whose first argument is a descriptor, and that use nothing shared but its file if that has a
+// home.
+static bool may_be_local(uint64_t number) {
+    switch (number) {
+        case __NR_read:
+        case __NR_write:
+        case __NR_readv:
+        case __NR_writev:
+        case __NR_sendto:
+        case __NR_recvfrom:
+        case __NR_sendmsg:
+        case __NR_recvmsg:
+        case __NR_epoll_wait:
+        case __NR_epoll_pwait:
+            return thunks_in_force == kSyscallThunks;
+        default:
+            return false;
+    }
+}
+
+// For entry.S. Held locally where the file's home is this CPU, else alone.
+void lock_for_call(uint64_t first_argument, uint64_t number) {
+    Thread& thread = *current_thread();
+    thread.home = nullptr;
+    if (!may_be_local(number)) return lock_kernel();
+    lock_kernel_locally();
+    const File* file = thread.process->descriptors->find(static_cast<int>(first_argument));
+    if (!file || file->home != current_cpu()->id) return hold_alone();
+    thread.home = &file->home;
+}
+
 static bool take_pending(uint32_t bit) {
     return current_cpu()->pending.fetch_and(~bit, std::memory_order_relaxed) & bit;
 }
 
 // Work waits on the way out.
 void on_leave(TrapFrame* frame) {
-    KernelSection section;
+    LocalKernelSection section;
     handle_pending_interrupts();
+    constexpr uint32_t kOfThread = kPendingReschedule | kPendingSequence | kPendingSignal;
+    if (!(current_cpu()->pending.load(std::memory_order_relaxed) & kOfThread)) return;
+    become_alone();
     if (take_pending(kPendingReschedule)) reschedule();
     if (take_pending(kPendingSequence)) resume_restartable_sequence(*frame);
     if (take_pending(kPendingSignal)) deliver_signals(*frame);

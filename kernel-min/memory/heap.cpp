@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "kernel-min/memory/frames.h"
+#include "kernel-min/sched/kernel_lock.h"
 
 namespace coracle {
 
@@ -103,9 +104,14 @@ void free_small(void* object) {
     }
 }
 
+// The heap's, and the frames that it takes. Those that are taken elsewhere are taken under the
+// kernel lock held alone.
+LocalLock heap_lock;
+
 }  // namespace
 
 void* kernel_allocate(size_t size) {
+    LocalLockGuard guard(heap_lock);
     if (size <= kClassSizes[kClassCount - 1]) return allocate_small(size);
     if (size > kPageSize << kMaxFrameOrder) return nullptr;
     unsigned order = 0;
@@ -116,6 +122,7 @@ void* kernel_allocate(size_t size) {
 
 void kernel_free(void* block) {
     if (!block) return;
+    LocalLockGuard guard(heap_lock);
     if ((reinterpret_cast<uint64_t>(block) & (kPageSize - 1)) != 0) return free_small(block);
     PhysAddr frame = direct_to_phys(block);
     put_frames(frame, allocation_order(frame));

@@ -1,5 +1,6 @@
 // Kernel heap: `new (std::nothrow) T` and the functions below. Size classes up to a page are cut
-// from frames of the direct map; larger blocks are whole frames. `delete` needs no size.
+// from frames of the direct map; larger blocks are whole frames. `delete` needs no size. The kernel
+// lock may be held locally.
 #pragma once
 
 #include <cstddef>

@@ -18,13 +18,18 @@ constexpr uint32_t kPendingWake = 16;  // set by the core: another CPU asks to l
 constexpr uint32_t kPendingStackReserve = 32;  // set by the core: a kernel stack grew
 
 constexpr uint32_t kPendingSequence = 64;  // a restartable sequence was interrupted, or moved
+constexpr uint32_t kPendingPostedWakes = 128;  // other CPUs posted wake-ups: see posted_wakes
+
 // What ends a CPU's wait, and what run_interrupt_handlers() handles.
-constexpr uint32_t kPendingInterrupts = kPendingTimer | kPendingDevice | kPendingWake;
-constexpr uint32_t kHandledInterrupts = kPendingInterrupts | kPendingStackReserve;
+constexpr uint32_t kPendingInterrupts = kPendingTimer | kPendingDevice | kPendingWake |
+                                        kPendingStackReserve | kPendingPostedWakes;
 
 constexpr uint64_t kFlushAll = ~uint64_t{0};
 
 struct CpuScheduler;  // sched/scheduler.cpp
+
+// How a CPU holds the kernel lock (sched/kernel_lock.h).
+enum class LockHold : uint8_t { kNone, kLocal, kAlone };
 
 // Frames for kernel stacks that grow (core/kernel_stack.cpp): any kernel code may touch a new page
 // of its stack, even the frame allocator. kPendingStackReserve asks for more.
@@ -43,7 +48,9 @@ struct Cpu {
     std::atomic<uint64_t> pending_devices;  // 32
 
     uint32_t apic_id;
-    bool holds_kernel_lock;  // see sched/kernel_lock.h
+    // The next two are looked at as one after each switch (sched/thread_switch.cpp).
+    alignas(2) std::atomic<LockHold> lock_hold;  // with one CPU: always kNone
+    bool has_leftovers;  // exited_thread or leaving_thread (sched/cpu_scheduler.h)
     CpuScheduler* scheduler;
 
     // Whether it will look at `pending` before it does anything else: it waits for the kernel lock,
@@ -51,6 +58,10 @@ struct Cpu {
     std::atomic<bool> looks_soon;
 
     std::atomic<bool> lock_granted;  // the kernel lock, while this CPU waits for it
+
+    // Threads of this CPU that others have woken while they held the lock locally: a list by
+    // Thread::next_posted, to be emptied by this CPU, or under the lock held alone.
+    std::atomic<Thread*> posted_wakes;
 
     // The TLB (sched/tlb.h). The core answers FLUSH_VECTOR by these.
     uint64_t page_table;         // what CR3 holds
@@ -82,14 +93,20 @@ void run_interrupt_handlers();
 // kernel leaves or idles.
 inline void handle_pending_interrupts() {
     const uint32_t pending = current_cpu()->pending.load(std::memory_order_relaxed);
-    if (pending & kHandledInterrupts) [[unlikely]] run_interrupt_handlers();
+    if (pending & kPendingInterrupts) [[unlikely]] run_interrupt_handlers();
 }
 
-// A device driver's handler for a core::kFirstDeviceVector.. vector, in thread context.
+// A device driver's handler for a core::kFirstDeviceVector.. vector, in thread context. It runs
+// under the kernel lock held alone, unless it is registered as one that changes nothing but what
+// belongs to its CPU: then the lock may be held locally.
 using InterruptHandler = void (*)(void* context);
+enum class HandlerNeeds : bool { kLockAlone, kLockLocally };
 // Returns the vector. Panics when there is none left: a boot-time matter.
-uint8_t register_interrupt_handler(InterruptHandler handler, void* context);
+uint8_t register_interrupt_handler(InterruptHandler handler, void* context,
+                                   HandlerNeeds needs = HandlerNeeds::kLockAlone);
 // As if the device had interrupted this CPU: the handler runs before the kernel is left.
 void raise_interrupt(uint8_t vector);
+// The same for another CPU. The caller holds the kernel lock, perhaps locally.
+void raise_interrupt_on(Cpu& cpu, uint8_t vector);
 
 }  // namespace coracle

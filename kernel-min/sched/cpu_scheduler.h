@@ -13,7 +13,7 @@ struct CpuScheduler {
     TimerQueue timers;
     Timer slice_timer;  // runs while somebody waits for the CPU
     // The one that the CPU left for good, and the one that must go on elsewhere: until another
-    // one's stack is in use.
+    // one's stack is in use. See Cpu::has_leftovers.
     Thread* exited_thread = nullptr;
     Thread* leaving_thread = nullptr;
     Thread* idle_thread = nullptr;  // runs when no other can; there with several CPUs

@@ -13,6 +13,8 @@ std::atomic<uint64_t> halted_waiters;
 std::atomic<uint32_t> awake_waiters;
 // One that was woken and came too late: it gets the lock next, whoever else is there.
 std::atomic<Cpu*> next_holder;
+// The holder, if it has halted until those that hold the lock locally are gone.
+std::atomic<Cpu*> halted_holder;
 
 uint64_t bit(const Cpu& cpu) {
     return uint64_t{1} << cpu.id;
@@ -20,7 +22,7 @@ uint64_t bit(const Cpu& cpu) {
 
 bool try_lock() {
     return !is_locked.load(std::memory_order_relaxed) &&
-           !is_locked.exchange(true, std::memory_order_acquire);
+           !is_locked.exchange(true);
 }
 
 // Counts a waiter that has halted among those that are awake. False: somebody has done so.
@@ -72,16 +74,98 @@ bool halt_unless_free(Cpu& cpu) {
     cpu.looks_soon.store(false, std::memory_order_relaxed);
 }
 
+bool is_local(const Cpu& cpu) {
+    return cpu.lock_hold.load() == LockHold::kLocal;
+}
+
+// Who gives the lock away looks for a halted holder afterwards, and the holder looks at it after it
+// has said that it will halt: one of the two sees the other.
+[[gnu::noinline]] void wait_for_local_holder(Cpu& cpu, const Cpu& other) {
+    constexpr unsigned kPolls = 200;
+    cpu.looks_soon.store(true, std::memory_order_relaxed);
+    for (unsigned i = 0; is_local(other); i++) {
+        if (i < kPolls) {
+            asm volatile("pause");
+            continue;
+        }
+        cpu.pending.fetch_and(~kPendingWake);
+        halted_holder.store(&cpu);
+        if (is_local(other)) core::halt(kPendingWake);
+        halted_holder.store(nullptr);
+    }
+    cpu.looks_soon.store(false, std::memory_order_relaxed);
+}
+
+void give_away_local(Cpu& cpu) {
+    cpu.lock_hold.store(LockHold::kNone);
+    if (const Cpu* holder = halted_holder.load()) [[unlikely]] {
+        core::send_interrupt(*holder, WAKE_VECTOR);
+    }
+}
+
 }  // namespace
 
 void lock_kernel() {
     Cpu& cpu = *current_cpu();
     if (!try_lock()) wait_for_lock(cpu);
-    cpu.holds_kernel_lock = true;
+    for (unsigned i = 0; i < cpu_count; i++) {
+        if (is_local(*cpus[i])) [[unlikely]]
+            wait_for_local_holder(cpu, *cpus[i]);
+    }
+    cpu.lock_hold.store(LockHold::kAlone, std::memory_order_relaxed);
+}
+
+void lock_kernel_locally() {
+    Cpu& cpu = *current_cpu();
+    cpu.lock_hold.store(LockHold::kLocal);
+    if (!is_locked.load()) [[likely]]
+        return;
+    give_away_local(cpu);
+    lock_kernel();
+}
+
+void hold_alone() {
+    Cpu& cpu = *current_cpu();
+    if (cpu.lock_hold.load(std::memory_order_relaxed) != LockHold::kLocal) return;
+    give_away_local(cpu);
+    lock_kernel();
+}
+
+void become_alone_now() {
+    current_thread()->home = nullptr;
+    hold_alone();
+}
+
+void hold_as_needed() {
+    const uint32_t* home = current_thread()->home;
+    if (!home || *home != current_cpu()->id) become_alone_now();
+}
+
+bool KernelSection::enter() {
+    const LockHold hold = current_cpu()->lock_hold.load(std::memory_order_relaxed);
+    if (hold == LockHold::kAlone) return false;
+    current_thread()->home = nullptr;
+    if (hold == LockHold::kLocal) {
+        hold_alone();
+        return false;
+    }
+    lock_kernel();
+    return true;
+}
+
+bool LocalKernelSection::enter() {
+    if (current_cpu()->lock_hold.load(std::memory_order_relaxed) != LockHold::kNone) return false;
+    current_thread()->home = nullptr;
+    lock_kernel_locally();
+    return true;
 }
 
 void unlock_kernel() {
-    current_cpu()->holds_kernel_lock = false;
+    Cpu& cpu = *current_cpu();
+    if (cpu.lock_hold.load(std::memory_order_relaxed) == LockHold::kLocal) {
+        return give_away_local(cpu);
+    }
+    cpu.lock_hold.store(LockHold::kNone, std::memory_order_relaxed);
     if (Cpu* next = next_holder.load(std::memory_order_relaxed)) [[unlikely]] {
         next->lock_granted.store(true);
         wake_waiter(*next);

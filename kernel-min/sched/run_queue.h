@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <atomic>
 #include <boost/intrusive/set.hpp>
 #include <cstdint>
 
@@ -13,8 +14,8 @@ namespace coracle {
 
 class RunQueue {
   public:
-    bool is_empty() const { return !first_; }
-    Thread* first() { return first_; }
+    bool is_empty() const { return !first(); }
+    Thread* first() const { return first_.load(std::memory_order_relaxed); }
 
     // A thread that slept comes back with at most `credit` ticks of virtual run time to catch up.
     void add_woken(Thread& thread, uint64_t credit) {
@@ -28,7 +29,7 @@ class RunQueue {
     // As add_woken(), for a fair thread and an empty queue.
     void add_only(Thread& thread, uint64_t credit) {
         thread.key.order = std::max(thread.key.order, floor_ - credit);
-        first_ = &thread;
+        set_first(&thread);
     }
 
     // One that ran until now; `at_end`: a real-time thread goes behind its equals.
@@ -40,7 +41,7 @@ class RunQueue {
     }
 
     void remove(Thread& thread) {
-        if (&thread == first_) {
+        if (&thread == first()) {
             remove_first();
         } else {
             rest_.erase(rest_.iterator_to(thread));
@@ -50,7 +51,7 @@ class RunQueue {
     // The first for which `condition` holds, removed.
     template <typename Condition>
     Thread* take_if(Condition condition) {
-        Thread* taken = first_ && condition(*first_) ? first_ : nullptr;
+        Thread* taken = first() && condition(*first()) ? first() : nullptr;
         for (auto next = rest_.begin(); !taken && next != rest_.end(); ++next) {
             if (condition(*next)) taken = &*next;
         }
@@ -59,7 +60,7 @@ class RunQueue {
     }
 
     Thread* take_first() {
-        Thread* thread = first_;
+        Thread* thread = first();
         if (!thread) return nullptr;
         remove_first();
         if (thread->key.rank == kFairRank) floor_ = std::max(floor_, thread->key.order);
@@ -68,9 +69,9 @@ class RunQueue {
 
     // The first if there are no others, else null.
     Thread* take_only() {
-        Thread* thread = first_;
+        Thread* thread = first();
         if (!thread || !rest_.empty()) return nullptr;
-        first_ = nullptr;
+        set_first(nullptr);
         if (thread->key.rank == kFairRank) floor_ = std::max(floor_, thread->key.order);
         return thread;
     }
@@ -79,7 +80,8 @@ class RunQueue {
     uint64_t floor() const { return floor_; }
     // A fair thread runs that has come to `order`: nobody starts before it and all who wait.
     void raise_floor(uint64_t order) {
-        if (first_ && first_->key.rank == kFairRank) order = std::min(order, first_->key.order);
+        const Thread* waits = first();
+        if (waits && waits->key.rank == kFairRank) order = std::min(order, waits->key.order);
         floor_ = std::max(floor_, order);
     }
 
@@ -88,28 +90,30 @@ class RunQueue {
         bool operator()(const Thread& a, const Thread& b) const { return a.key < b.key; }
     };
     void insert(Thread& thread) {
-        if (first_) return insert_beside_first(thread);
-        first_ = &thread;
+        if (first()) return insert_beside_first(thread);
+        set_first(&thread);
     }
     SELDOM void insert_beside_first(Thread& thread) {
-        if (thread.key < first_->key) {
-            rest_.push_front(*first_);
-            first_ = &thread;
+        if (thread.key < first()->key) {
+            rest_.push_front(*first());
+            set_first(&thread);
         } else {
             rest_.insert(thread);
         }
     }
     void remove_first() {
-        first_ = nullptr;
+        set_first(nullptr);
         if (!rest_.empty()) take_first_of_rest();
     }
     SELDOM void take_first_of_rest() {
-        first_ = &*rest_.begin();
+        set_first(&*rest_.begin());
         rest_.erase(rest_.begin());
     }
 
-    // Two threads that wake each other never touch the tree.
-    Thread* first_ = nullptr;
+    void set_first(Thread* thread) { first_.store(thread, std::memory_order_relaxed); }
+
+    // Two threads that wake each other never touch the tree. Other CPUs look whether there is one.
+    std::atomic<Thread*> first_{nullptr};
     boost::intrusive::multiset<Thread, boost::intrusive::base_hook<ReadyHook>,
                                boost::intrusive::compare<ByKey>,
                                boost::intrusive::constant_time_size<false>>

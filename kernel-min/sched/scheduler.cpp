@@ -26,7 +26,7 @@ constexpr uint64_t kShortestRunUs = 500;
 constexpr uint64_t kIdlePollUs = 50;
 
 IdleWork idle_work;
-uint64_t idle_cpus;  // bit n: CPU n waits for work
+std::atomic<uint64_t> idle_cpus;  // bit n: CPU n waits for work
 
 uint64_t bit(const Cpu& cpu) {
     return uint64_t{1} << cpu.id;
@@ -80,12 +80,11 @@ void start_slice_timer(CpuScheduler& scheduler) {
 }
 
 // Virtual run time counts from its queue's floor.
-void move_key(Thread& thread, const RunQueue& from, const RunQueue& to) {
-    if (&from != &to && is_fair(thread)) thread.key.order += to.floor() - from.floor();
-}
-
 void move_to(Cpu& cpu, Thread& thread) {
-    move_key(thread, thread.cpu->scheduler->ready, cpu.scheduler->ready);
+    if (thread.cpu == &cpu) return;
+    if (is_fair(thread)) {
+        thread.key.order += cpu.scheduler->ready.floor() - thread.cpu->scheduler->ready.floor();
+    }
     thread.cpu = &cpu;
 }
 
@@ -127,11 +126,23 @@ void make_ready_on_busy(Cpu& cpu, Thread& thread, uint64_t credit) {
     if (is_entitled || (!is_local && !scheduler.slice_timer.is_active())) request_reschedule(cpu);
 }
 
+// For another CPU, which idles, to take a thread from here.
+void offer(const Thread& thread) {
+    const uint64_t idle = idle_cpus & thread.affinity & online_cpus();
+    if (!idle) return;
+    Cpu& taker = *cpus[__builtin_ctzl(idle)];
+    taker.pending.fetch_or(kPendingWake);
+    make_look(taker);
+}
+
 SELDOM void make_ready_at_large(Thread& thread, uint64_t credit) {
-    move_to(choose_cpu(thread), thread);
+    // Under the lock held locally it stays where it is.
+    const bool may_move = !holds_lock_locally();
+    if (may_move) move_to(choose_cpu(thread), thread);
     Cpu& cpu = *thread.cpu;
-    is_idle(cpu) ? make_ready_on_idle(cpu, thread, credit)
-                 : make_ready_on_busy(cpu, thread, credit);
+    if (is_idle(cpu)) return make_ready_on_idle(cpu, thread, credit);
+    make_ready_on_busy(cpu, thread, credit);
+    if (!may_move) offer(thread);
 }
 
 // Mostly a fair thread is the only one that waits for its CPU, where a fair one wakes it.
@@ -164,15 +175,26 @@ bool poll_for_work(Cpu& cpu, uint64_t start) {
     return cpu.pending.load() & kPendingInterrupts;
 }
 
-// A ready thread of a busier CPU, for one that has none.
+// What a look without the lock tells: it may change at once.
+bool others_have_ready_threads(const Cpu& cpu) {
+    for (unsigned i = 0; i < cpu_count; i++) {
+        if (cpus[i] != &cpu && !cpus[i]->scheduler->ready.is_empty()) return true;
+    }
+    return false;
+}
+
+// A ready thread of a busier CPU, for one that has none. The kernel lock is held alone afterwards,
+// and one of its own may have become ready.
 Thread* steal(Cpu& thief) {
+    hold_alone();
+    if (Thread* own = thief.scheduler->ready.take_first()) return own;
     for (unsigned i = 1; i < cpu_count; i++) {
         Cpu& victim = *cpus[(thief.id + i) % cpu_count];
         Thread* thread = victim.scheduler->ready.take_if([&](const Thread& candidate) {
             return (candidate.affinity & bit(thief)) && victim.current != &candidate;
         });
         if (!thread) continue;
-        move_key(*thread, victim.scheduler->ready, thief.scheduler->ready);
+        move_to(thief, *thread);
         return thread;
     }
     return nullptr;
@@ -183,7 +205,7 @@ void halt(Cpu& cpu) {
     if (idle_work && idle_work()) return;
     if (cpu_count > 1) unlock_kernel();
     idle();
-    if (cpu_count > 1) lock_kernel();
+    if (cpu_count > 1) lock_kernel_locally();
     if (cpu.flush_before_use) {
         cpu.flush_before_use = false;
         core::load_page_table(cpu.page_table);
@@ -197,7 +219,7 @@ SELDOM Thread& wait_for_work(Cpu& cpu) {
         cpu.scheduler->poll_ticks = ticks_of.idle_poll;
         handle_pending_interrupts();
         Thread* next = cpu.scheduler->ready.take_first();
-        if (!next && cpu_count > 1) next = steal(cpu);
+        if (!next && others_have_ready_threads(cpu)) next = steal(cpu);
         if (next) {
             idle_cpus &= ~bit(cpu);
             return *next;
@@ -216,7 +238,8 @@ void run(Thread& next, uint64_t now) {
     begin_run(next, now);
     CpuScheduler& scheduler = current_scheduler();
     if (!scheduler.ready.is_empty()) start_slice_timer(scheduler);
-    if (&next != current_thread()) switch_to(next);
+    if (&next != current_thread()) return switch_to(next);
+    resume_lock();
 }
 
 // The current thread, accounted and not among the ready unless it may go on, makes room.
@@ -275,7 +298,30 @@ void idle() {
     scheduler.idle_since = 0;
 }
 
+// The thread's CPU is to wake it, because it may be about to change the thread itself.
+SELDOM void post_wake(Thread& thread) {
+    if (thread.wake_is_posted.exchange(true)) return;
+    Cpu& cpu = *thread.cpu;
+    Thread* first = cpu.posted_wakes.load();
+    do {
+        thread.next_posted = first;
+    } while (!cpu.posted_wakes.compare_exchange_weak(first, &thread));
+    cpu.pending.fetch_or(kPendingPostedWakes);
+    make_look(cpu);
+}
+
+void take_posted_wakes(Cpu& cpu) {
+    Thread* next = cpu.posted_wakes.exchange(nullptr);
+    while (next) {
+        Thread& thread = *next;
+        next = thread.next_posted;
+        thread.wake_is_posted.store(false);
+        wake(thread);
+    }
+}
+
 void wake(Thread& thread) {
+    if (holds_lock_locally() && thread.cpu != current_cpu()) [[unlikely]] return post_wake(thread);
     thread.woken = true;
     if (thread.run_state == RunState::kSleeping) make_ready(thread, ticks_of.wake_credit);
 }
@@ -332,6 +378,7 @@ void reschedule() {
         thread.involuntary_switches++;
         thread.run_state = RunState::kSleeping;
         cpu.scheduler->leaving_thread = &thread;
+        cpu.has_leftovers = true;
         return run(*cpu.scheduler->idle_thread, now);
     }
     RunQueue& ready = cpu.scheduler->ready;
@@ -349,10 +396,13 @@ void reschedule() {
 
 void end_current_thread() {
     Thread& thread = *current_thread();
+    // It is in no queue any more, so nobody posts another one.
+    for (unsigned i = 0; thread.wake_is_posted && i < cpu_count; i++) take_posted_wakes(*cpus[i]);
     const uint64_t now = read_tsc();
     account(thread, now);
     thread.run_state = RunState::kExited;
     current_scheduler().exited_thread = &thread;
+    current_cpu()->has_leftovers = true;
     run_next(now);
     panic("a thread that ended runs again");
 }
@@ -393,6 +443,7 @@ void halt_unless_ready() {
     halt(cpu);
     idle_cpus &= ~bit(cpu);
     thread.started_ticks = read_tsc();  // it did not run meanwhile
+    resume_lock();
 }
 
 void run_others() {

@@ -20,8 +20,12 @@ namespace coracle {
 // How long a round-robin thread runs before others of its rank do.
 constexpr uint64_t kRoundRobinSliceNs = 100'000'000;
 
-// Ends the thread's sleep, or keeps it from falling asleep if it was about to.
+// Ends the thread's sleep, or keeps it from falling asleep if it was about to. Of the functions
+// here, this one, sleep_until_wake() and yield() need the kernel lock held locally only.
 void wake(Thread& thread);
+
+// Carries out what wake() posted to this CPU while others held the kernel lock locally.
+void take_posted_wakes(Cpu& cpu);
 
 // Wakes the thread and makes it look for signals, at the end of its sleep or on its way out,
 // wherever it runs (kPendingSignal).
@@ -61,7 +65,7 @@ void set_affinity(Thread& thread, uint64_t affinity);
 uint64_t online_cpus();
 
 // Makes another CPU look at Cpu::pending, in which there is something new: by an interrupt, unless
-// it will look anyway. The caller holds the kernel lock.
+// it will look anyway. The caller holds the kernel lock, perhaps locally.
 void make_look(Cpu& cpu);
 
 // Waits for an interrupt unless a thread is ready, for one that has nothing to do meanwhile but

@@ -1,5 +1,6 @@
 // A thread of the kernel: a kernel stack, what the scheduler knows about it, and what the layers
-// above hang on it. All of it is guarded by the kernel lock (sched/kernel_lock.h).
+// above hang on it. All of it is guarded by the kernel lock (sched/kernel_lock.h); a thread belongs
+// to its CPU, and changes it only under the lock held alone.
 #pragma once
 
 #include <atomic>
@@ -17,6 +18,9 @@ class Process;       // libposix/process/process.h
 struct ThreadState;  // libposix/process/process.h: signals and the rest of POSIX
 
 enum class RunState : uint8_t { kRunning, kReady, kSleeping, kExited };
+
+// Of what belongs to no CPU.
+constexpr uint32_t kNoHome = UINT32_MAX;
 
 constexpr uint32_t kFairRank = 100;  // SCHED_FIFO and SCHED_RR priority p: rank 99 - p
 
@@ -43,6 +47,12 @@ struct Thread : ReadyHook, SiblingHook, TidHook {
     uint32_t tid = 0;
     uint64_t kernel_stack_top = 0;
     bool woken = false;  // see sched/wait.h
+    // The home of the one file that the thread's call uses, if it uses nothing else that is shared:
+    // then the kernel lock may be held locally on that CPU. Null: alone (sched/kernel_lock.h).
+    const uint32_t* home = nullptr;
+    // A wake-up that another CPU posted: Cpu::posted_wakes.
+    std::atomic<bool> wake_is_posted{false};
+    Thread* next_posted = nullptr;
 
     // The scheduler's.
     RunState run_state = RunState::kRunning;

@@ -58,10 +58,29 @@ uint64_t read_fs_base() {
 }
 
 // What the CPU left behind at the switch.
-SELDOM void see_off() {
-    CpuScheduler& scheduler = current_scheduler();
-    if (Thread* exited = std::exchange(scheduler.exited_thread, nullptr)) discard_thread(exited);
-    if (Thread* leaving = std::exchange(scheduler.leaving_thread, nullptr)) start_thread(*leaving);
+void see_off() {
+    hold_alone();
+    Cpu& cpu = *current_cpu();
+    cpu.has_leftovers = false;
+    if (Thread* exited = std::exchange(cpu.scheduler->exited_thread, nullptr)) {
+        discard_thread(exited);
+    }
+    if (Thread* leaving = std::exchange(cpu.scheduler->leaving_thread, nullptr)) {
+        start_thread(*leaving);
+    }
+}
+
+SELDOM void finish_switch_with_care() {
+    if (current_cpu()->has_leftovers) see_off();
+    resume_lock();
+}
+
+// Whether there may be anything to do: leftovers, or with several CPUs the kernel lock.
+[[gnu::always_inline]] inline bool needs_care() {
+    static_assert(offsetof(Cpu, has_leftovers) == offsetof(Cpu, lock_hold) + 1);
+    bool needs;
+    asm volatile("cmpw $0, %%gs:%c1" : "=@ccne"(needs) : "i"(offsetof(Cpu, lock_hold)));
+    return needs;
 }
 
 // True if the CPU is left with all registers of `previous`.
@@ -118,7 +137,6 @@ void switch_to(Thread& next) {
 
     cpu->current = &next;
     cpu->kernel_stack_top = next.kernel_stack_top;
-    next.cpu = cpu;
     switch_stacks(&previous.stack_pointer, next.stack_pointer);
     finish_switch();
 }
@@ -169,11 +187,11 @@ void discard_thread(Thread* thread) {
 
 extern "C" {
 
-// On the stack of the thread that runs now, after each switch.
+// On the stack of the thread that runs now, after each switch. The kernel lock is held as the thread
+// needs it then.
 void finish_switch() {
-    const coracle::CpuScheduler& scheduler = coracle::current_scheduler();
-    if (scheduler.exited_thread || scheduler.leaving_thread) [[unlikely]]
-        coracle::see_off();
+    if (coracle::needs_care()) [[unlikely]]
+        coracle::finish_switch_with_care();
 }
 
 // A new thread leaves the kernel for the first time.

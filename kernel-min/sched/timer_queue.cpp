@@ -1,6 +1,7 @@
 #include "kernel-min/sched/timer_queue.h"
 
 #include "kernel-min/devices/clock_source.h"
+#include "kernel-min/sched/kernel_lock.h"
 
 namespace coracle {
 
@@ -16,12 +17,16 @@ void Timer::cancel() {
 
 void TimerQueue::insert(Timer& timer) {
     timer.queue_ = this;
+    LocalLockGuard guard(lock_);
     timers_.insert(timer);
     if (&*timers_.begin() == &timer) arm_for_first();
 }
 
 // The hardware may still fire for it: run_expired() then finds nothing to do.
-void TimerQueue::remove(Timer& timer) { timers_.erase(timers_.iterator_to(timer)); }
+void TimerQueue::remove(Timer& timer) {
+    LocalLockGuard guard(lock_);
+    timers_.erase(timers_.iterator_to(timer));
+}
 
 void TimerQueue::run_expired() {
     while (!timers_.empty() && timers_.begin()->deadline_ns() <= monotonic_ns()) {

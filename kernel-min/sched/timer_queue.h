@@ -1,10 +1,13 @@
 // One-shot timers on the monotonic clock, in the order of their deadlines, above each CPU's one
-// hardware timer. Callbacks run from run_expired_timers() on the CPU that started the timer, in
-// kernel context, outside of any other kernel code.
+// hardware timer. Callbacks run from run_expired() on the CPU that started the timer, in kernel
+// context, outside of any other kernel code, under the kernel lock held alone. Timers may be started
+// and cancelled under the lock held locally.
 #pragma once
 
 #include <boost/intrusive/set.hpp>
 #include <cstdint>
+
+#include "kernel-min/sched/local_lock.h"
 
 namespace coracle {
 
@@ -46,6 +49,7 @@ class TimerQueue {
 
   private:
     void arm_for_first();
+    LocalLock lock_;
     boost::intrusive::multiset<Timer> timers_;
 };
 

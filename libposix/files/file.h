@@ -53,6 +53,10 @@ class File : public RefCounted<File> {
     // Whether pread(2) and pwrite(2) work; ESPIPE if not.
     bool is_seekable() const { return seekable_; }
 
+    // The CPU that alone uses it now, so that the kernel lock may be held locally for that
+    // (sched/kernel_lock.h). Changes under the lock held alone.
+    uint32_t home = kNoHome;
+
     uint32_t flags;         // F_GETFL: access mode and status flags, without O_CLOEXEC
     uint64_t position = 0;  // of read and write, and of getdents
     FileOwner owner;        // F_SETOWN

@@ -52,6 +52,7 @@ void look_at_timer(Cpu& cpu) {
 
 void finish_switch() {
     CpuScheduler& scheduler = current_scheduler();
+    current_cpu()->has_leftovers = false;
     scheduler.exited_thread = nullptr;  // the machine owns it
     if (Thread* leaving = std::exchange(scheduler.leaving_thread, nullptr)) start_thread(*leaving);
 }
@@ -128,9 +129,9 @@ void switch_to(Thread& next) {
     previous.signal_noted = pending & kPendingSignal;
     if (next.signal_noted) cpu.pending.fetch_or(kPendingSignal, std::memory_order_relaxed);
     cpu.current = &next;
-    next.cpu = &cpu;
     static_cast<model::ModelThread&>(next).fiber.enter(previous.fiber.context);
     finish_switch();
+    resume_lock();
 }
 
 namespace model {
@@ -195,7 +196,11 @@ Machine::Machine(unsigned count) {
     is_over = false;
 }
 
-Machine::~Machine() = default;
+// On a thread that is no CPU, where timers are cancelled nevertheless.
+Machine::~Machine() {
+    static Cpu nobody;
+    syscall(SYS_arch_prctl, ARCH_SET_GS, &nobody);
+}
 
 ModelThread& Machine::add_thread(std::function<void(Random&)> program) {
     const auto seed = static_cast<unsigned>(threads_.size()) + 1;
@@ -234,7 +239,7 @@ void Machine::report() const {
     for (const auto& processor : processors_) {
         const Cpu& cpu = processor->cpu;
         fprintf(stderr, "CPU %u: pending %#x, holds the lock %d, is idle %d, ready %d\n", cpu.id,
-                cpu.pending.load(), cpu.holds_kernel_lock, is_idle(cpu),
+                cpu.pending.load(), static_cast<int>(cpu.lock_hold.load()), is_idle(cpu),
                 !processor->scheduler.ready.is_empty());
     }
     for (size_t i = 0; i < threads_.size(); i++) {
@@ -248,13 +253,24 @@ void Machine::report() const {
 ModelThread& self() { return static_cast<ModelThread&>(*current_thread()); }
 
 void enter_kernel() {
+    self().home = nullptr;
     if (cpu_count > 1) lock_kernel();
+}
+
+void enter_kernel_at(const uint32_t& home) {
+    self().home = nullptr;
+    if (cpu_count == 1) return;
+    lock_kernel_locally();
+    if (home != current_cpu()->id) return hold_alone();
+    self().home = &home;
 }
 
 // syscall-table/entry.cpp: the bits are looked at once more after all is done.
 void leave_kernel() {
+    self().home = nullptr;
     do {
         handle_pending_interrupts();
+        become_alone();
         if (take_pending(kPendingReschedule)) reschedule();
         if (take_pending(kPendingSignal)) self().has_signal = false;
         take_pending(kPendingSequence);

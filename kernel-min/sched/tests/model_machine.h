@@ -78,6 +78,9 @@ ModelThread& self();
 
 // The way into the kernel: one CPU alone takes no lock, as in syscall-table/entry.S.
 void enter_kernel();
+// The same for a call that uses nothing that is shared but what has this home: where that is the
+// CPU, the lock is held locally.
+void enter_kernel_at(const uint32_t& home);
 // The way out: what is pending first.
 void leave_kernel();
 

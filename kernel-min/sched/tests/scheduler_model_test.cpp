@@ -182,6 +182,53 @@ TEST_P(Scheduler, IdleTimeIsNobodys) {
     for (const uint64_t order : run_until) EXPECT_LT(order, kIdleNs / 2 * kTicksPerNs);
 }
 
+// A semaphore that is used under the lock held locally where its home is the CPU.
+struct HomeSemaphore {
+    uint32_t home = kNoHome;
+    Semaphore semaphore;
+};
+
+template <typename Function>
+void call_at(HomeSemaphore& at, const char* name, Function function) {
+    enter_kernel_at(at.home);
+    self().doing = name;
+    static_cast<void>(function());
+    self().doing = "its own work";
+    leave_kernel();
+}
+
+TEST_P(Scheduler, HomesMove) {
+    constexpr unsigned kThreads = 12, kTokens = 5, kRounds = 300;
+    std::vector<HomeSemaphore> places(kThreads);
+    std::atomic<uint64_t> local_calls{0};
+    for (unsigned i = 0; i < kTokens; i++) places[i * 2].semaphore.count = 1;
+    for (unsigned i = 0; i < kThreads; i++) {
+        machine_.add_thread([&places, &local_calls, i](Random& random) {
+            for (unsigned round = 0; round < kRounds; round++) {
+                HomeSemaphore& mine = places[i];
+                call_at(mine, "take", [&] { return mine.semaphore.take(Deadline::never()); });
+                work(random);
+                HomeSemaphore& next = places[(i + 1) % kThreads];
+                call_at(next, "put", [&] {
+                    if (holds_lock_locally()) local_calls.fetch_add(1, std::memory_order_relaxed);
+                    next.semaphore.put();
+                });
+                if (random() % 4 == 0) {
+                    call("move", [&] { mine.home = current_cpu()->id; });
+                }
+                if (random() % 8 == 0) call("yield", [&] { yield(); });
+            }
+        });
+    }
+    machine_.run(kSeconds);
+    uint64_t left = 0;
+    for (const HomeSemaphore& place : places) left += place.semaphore.count;
+    EXPECT_EQ(kTokens, left);
+    if (GetParam() > 1) {
+        EXPECT_GT(local_calls, 100u);
+    }
+}
+
 INSTANTIATE_TEST_SUITE_P(Cpus, Scheduler, ::testing::Values(1u, 2u, 4u));
 
 }  // namespace
