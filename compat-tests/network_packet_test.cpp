@@ -1,35 +1,12 @@
 // Packet sockets (man 7 packet), over the loopback interface.
-#include <arpa/inet.h>
-#include <gtest/gtest.h>
-#include <linux/if_packet.h>
-#include <net/ethernet.h>
 #include <net/if.h>
-#include <net/if_arp.h>
 #include <netinet/ip.h>
 #include <netinet/udp.h>
-#include <poll.h>
-#include <sys/ioctl.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
-#include <cerrno>
-#include <cstring>
-#include <string>
-#include <vector>
-
-#include "inet_support.h"
+#include "network_packet_support.h"
 
 namespace {
 
-constexpr uint16_t kOurProtocol = 0x88b5;  // for experiments (IEEE 802)
-
-sockaddr_ll link_address(uint16_t protocol, int index = 1) {
-    sockaddr_ll address = {};
-    address.sll_family = AF_PACKET;
-    address.sll_protocol = htons(protocol);
-    address.sll_ifindex = index;
-    return address;
-}
 template <typename T>
 const sockaddr* any(const T& address) {
     return reinterpret_cast<const sockaddr*>(&address);
@@ -37,24 +14,6 @@ const sockaddr* any(const T& address) {
 template <typename T>
 sockaddr* any(T& address) {
     return reinterpret_cast<sockaddr*>(&address);
-}
-
-// A packet socket on lo.
-int open_bound(int type, uint16_t protocol) {
-    int fd = socket(AF_PACKET, type, 0);
-    sockaddr_ll address = link_address(protocol);
-    if (fd >= 0 && bind(fd, any(address), sizeof(address)) != 0) {
-        close(fd);
-        return -1;
-    }
-    return fd;
-}
-
-std::string frame_of(uint16_t protocol, const std::string& payload) {
-    std::string frame(14, '\0');
-    frame[12] = static_cast<char>(protocol >> 8);
-    frame[13] = static_cast<char>(protocol);
-    return frame + payload;
 }
 
 struct Received {
@@ -298,8 +257,7 @@ TEST_F(Packet, AuxiliaryDataTellsLengths) {
     std::string frame = frame_of(kOurProtocol, "with data");
     ASSERT_GT(send(out, frame.data(), frame.size(), 0), 0);
     std::string bytes(8, '\0');
-    const auto data =
-        receive_with_control<tpacket_auxdata>(in, bytes, SOL_PACKET, PACKET_AUXDATA);
+    const auto data = receive_with_control<tpacket_auxdata>(in, bytes, SOL_PACKET, PACKET_AUXDATA);
     EXPECT_EQ(bytes, frame.substr(0, 8));
     EXPECT_TRUE(data.tp_status & TP_STATUS_USER);
     EXPECT_EQ(data.tp_len, frame.size());

@@ -39,6 +39,7 @@ Result<void> set_object(MapRequest& request, File& file) {
             return Error(EINVAL);
     }
     request.object = TRY(file.memory_object());
+    if (!request.object->can_map(request.offset, page_up(request.size))) return Error(EINVAL);
     if (request.flags & MAP_GROWSDOWN) return Error(EINVAL);
     if (request.flags & MAP_SHARED) {
         auto seals = file.inode().seals();

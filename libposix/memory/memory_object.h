@@ -31,6 +31,9 @@ class MemoryObject : public RefCounted<MemoryObject> {
         return Error(EOPNOTSUPP);
     }
 
+    // Whether mmap(2) may map these pages (EINVAL if not); sizes are of whole pages.
+    virtual bool can_map(uint64_t /*offset*/, uint64_t /*size*/) const { return true; }
+
     // What shmat(2) maps (libposix/ipc/shared_segment.h).
     virtual bool is_segment_attachment() const { return false; }
 

@@ -87,6 +87,8 @@ BufferPtr VirtioQueuePair::take_frame(BufferPtr first, uint32_t length) {
     first->pull(device_.header_size());
     if (header.flags & virtio::kNetNeedsChecksum) {
         first->info.checksum = ChecksumState::kPartial;
+        first->info.checksum_start = header.checksum_start;
+        first->info.checksum_offset = header.checksum_offset;
     } else if (header.flags & virtio::kNetDataValid) {
         first->info.checksum = ChecksumState::kVerified;
     }

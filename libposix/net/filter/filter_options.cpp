@@ -5,13 +5,13 @@
 
 #include "kernel-min/lib/user_copy.h"
 #include "kernel-min/memory/heap.h"
+#include "libposix/files/descriptor_table.h"
 #include "libposix/net/socket.h"
+#include "libposix/process/process.h"
 
 namespace coracle::net {
 
-namespace {
-
-Result<RefPtr<BpfProgram>> read_program(UserIn<char> value, unsigned length) {
+Result<RefPtr<BpfProgram>> read_bpf_program(UserIn<char> value, unsigned length) {
     if (length != sizeof(sock_fprog)) return Error(EINVAL);
     const auto given = TRY(UserIn<sock_fprog>(value.address()).read());
     const size_t count = given.len;
@@ -26,7 +26,9 @@ Result<RefPtr<BpfProgram>> read_program(UserIn<char> value, unsigned length) {
     return BpfProgram::create({code.get(), count});
 }
 
-}  // namespace
+Error no_ebpf_program(int fd) {
+    return Error(current_process()->descriptors->borrow(fd) ? EINVAL : EBADF);
+}
 
 Result<void> change_filter(Socket& socket, int option, UserIn<char> value, unsigned length) {
     if (!socket.has_filter()) return Error(ENOPROTOOPT);
@@ -37,7 +39,7 @@ Result<void> change_filter(Socket& socket, int option, UserIn<char> value, unsig
         if (!options.filter) return Error(ENOENT);
         options.filter = nullptr;
     } else {
-        options.filter = TRY(read_program(value, length));
+        options.filter = TRY(read_bpf_program(value, length));
     }
     return {};
 }

@@ -2,6 +2,7 @@
 // option that these honour).
 #pragma once
 
+#include "libposix/net/filter/bpf_program.h"
 #include "libposix/net/socket_options.h"
 
 namespace coracle::net {
@@ -9,6 +10,11 @@ namespace coracle::net {
 constexpr bool is_filter_change(int option) {
     return option == SO_ATTACH_FILTER || option == SO_DETACH_FILTER;
 }
+// The struct sock_fprog of an option's value. EINVAL: it is none, or not a valid program; ENOMEM,
+// EFAULT.
+Result<RefPtr<BpfProgram>> read_bpf_program(UserIn<char> value, unsigned length);
+// What Linux says of a descriptor that is not one of bpf(2): EBADF, or EINVAL where it is another.
+Error no_ebpf_program(int fd);
 // EPERM: locked; EINVAL: not a valid program; ENOENT: nothing to detach; ENOPROTOOPT: a socket
 // without filters; ENOMEM, EFAULT.
 Result<void> change_filter(Socket& socket, int option, UserIn<char> value, unsigned length);

@@ -92,6 +92,26 @@ void send_ethernet(Interface& interface, const MacAddress& to, uint16_t protocol
     interface.statistics.tx_dropped += segmenter.failed();
 }
 
+void send_whole_frame(Interface& interface, BufferPtr frame) {
+    if (device_cuts(interface, frame->info.segmentation)) {
+        if (!interface.offloads.checksum) complete_checksum(*frame);
+        interface.transmit(std::move(frame));
+        return;
+    }
+    uint8_t header[kEthernetHeaderSize];
+    memcpy(header, frame->data(), sizeof(header));
+    frame->pull(sizeof(header));
+    frame->info.checksum_start -= sizeof(header);
+    Segmenter segmenter(std::move(frame));
+    while (BufferPtr segment = segmenter.next()) {
+        if (!interface.offloads.checksum) complete_checksum(*segment);
+        memcpy(segment->push(sizeof(header)), header, sizeof(header));
+        segment->info.checksum_start += sizeof(header);
+        interface.transmit(std::move(segment));
+    }
+    interface.statistics.tx_dropped += segmenter.failed();
+}
+
 MacAddress ethernet_group(const IpAddress& group) {
     const uint8_t* bytes = group.v6_bytes();
     if (group.is_v4()) {

@@ -21,6 +21,10 @@ class EthernetInterface : public Interface {
 // as its offloads ask.
 void send_ethernet(Interface& interface, const MacAddress& to, uint16_t protocol, BufferPtr packet);
 
+// Sends a frame that has its header and says in its info what is left to do: here, if the interface
+// cannot. What is to be cut has IPv4 or IPv6 behind the header, and its headers in one piece.
+void send_whole_frame(Interface& interface, BufferPtr frame);
+
 // A frame that came in, from its Ethernet header on. The driver has counted it.
 void ethernet_input(BufferPtr frame, Interface& interface);
 

@@ -22,14 +22,16 @@ void tap_packet(Buffer& packet, Interface& interface, uint8_t packet_type) {
     uint8_t* header = packet.push(kEthernetHeaderSize);
     memset(header, 0, kEthernetHeaderSize - 2);
     write_be16(header + kEthernetHeaderSize - 2, protocol);
+    packet.info.checksum_start += kEthernetHeaderSize;
     tap_frame(packet, interface, packet_type);
+    packet.info.checksum_start -= kEthernetHeaderSize;
     packet.pull(kEthernetHeaderSize);
 }
 }  // namespace
 
 LoopbackInterface::LoopbackInterface() : Interface("lo", ARPHRD_LOOPBACK, kLoopbackMtu) {
     flags = IFF_UP | IFF_RUNNING | IFF_LOOPBACK | IFF_LOWER_UP;
-    offloads = {.checksum = true, .tso_v4 = true, .tso_v6 = true, .uso = true};
+    offloads = {.checksum = true, .tso_v4 = true, .tso_v6 = true};
     the_loopback = this;
 }
 
@@ -69,6 +71,7 @@ bool LoopbackInterface::receive_frame(Buffer& frame) {
     uint8_t type = packet_type_of(to, *this);
     if (frame_tap) tap_frame(frame, *this, type);
     frame.pull(kEthernetHeaderSize);
+    frame.info.checksum_start -= kEthernetHeaderSize;
     uint16_t protocol = std::exchange(frame.info.ethernet_protocol, 0);
     if (type == PACKET_OTHERHOST || frame.length() == 0) return false;
     return protocol == (frame.data()[0] >> 4 == 6 ? ETHERTYPE_IPV6 : ETHERTYPE_IP);

@@ -1,6 +1,9 @@
 // Options of packet sockets: memberships, statistics (man 7 packet).
 #include <algorithm>
+#include <new>
 
+#include "kernel-min/memory/heap.h"
+#include "libposix/net/filter/filter_options.h"
 #include "libposix/net/link/ethernet.h"
 #include "libposix/net/network.h"
 #include "libposix/net/packet/packet_socket.h"
@@ -91,20 +94,85 @@ Result<void> PacketSocket::set_option(int level, int option, UserIn<char> value,
         case PACKET_VERSION:
         case PACKET_RESERVE:
         case PACKET_LOSS:
+        case PACKET_TX_HAS_OFF:
             return set_ring_option(option, value, length);
         case PACKET_AUXDATA:
-            tells_status_ = TRY(read_option(value, length)) != 0;
-            return {};
-        case PACKET_IGNORE_OUTGOING: {
+        case PACKET_ORIGDEV:
+            return set_number(option, TRY(read_option(value, length)));
+        case PACKET_VNET_HDR:
+            if (strips_header()) return Error(EINVAL);
+            return set_number(option, TRY(read_option(value, length)));
+        case PACKET_IGNORE_OUTGOING:
+        case PACKET_COPY_THRESH:
+        case PACKET_TIMESTAMP:
+        case PACKET_QDISC_BYPASS:
             if (length != sizeof(int)) return Error(EINVAL);
-            int wanted = TRY(read_option(value, length));
-            if (wanted < 0 || wanted > 1) return Error(EINVAL);
-            ignores_outgoing_ = wanted;
-            return {};
-        }
+            return set_number(option, TRY(read_option(value, length)));
+        case PACKET_FANOUT:
+            return join_fanout(value, length);
+        case PACKET_FANOUT_DATA:
+            return set_fanout_data(value, length);
         default:
             return Error(ENOPROTOOPT);
     }
+}
+
+Result<void> PacketSocket::set_number(int option, int value) {
+    switch (option) {
+        case PACKET_AUXDATA:
+            tells_status_ = value;
+            break;
+        case PACKET_ORIGDEV:
+            original_device_ = value;
+            break;
+        case PACKET_VNET_HDR:
+            if (has_ring()) return Error(EBUSY);
+            has_vnet_header_ = value;
+            break;
+        case PACKET_IGNORE_OUTGOING:
+            if (value < 0 || value > 1) return Error(EINVAL);
+            ignores_outgoing_ = value;
+            break;
+        case PACKET_COPY_THRESH:
+            copy_threshold_ = value;
+            break;
+        case PACKET_TIMESTAMP:
+            timestamp_source_ = value;
+            break;
+        case PACKET_QDISC_BYPASS:
+            bypasses_queueing_ = value;
+            break;
+    }
+    return {};
+}
+
+Result<void> PacketSocket::join_fanout(UserIn<char> value, unsigned length) {
+    fanout_args wanted{};
+    if (length != sizeof(int) && length != sizeof(wanted)) return Error(EINVAL);
+    TRY(value.read_array(reinterpret_cast<char*>(&wanted), length));
+    if (fanout_) return Error(EALREADY);
+    RefPtr<FanoutGroup> group = TRY(FanoutGroup::find_or_create(wanted, hook_));
+    if (group->rolls_over()) {
+        rollover_.reset(new (std::nothrow) Rollover);
+        if (!rollover_) return Error(ENOMEM);
+    }
+    group->add(*this);
+    fanout_ = std::move(group);
+    return {};
+}
+
+Result<void> PacketSocket::set_fanout_data(UserIn<char> value, unsigned length) {
+    if (!fanout_) return Error(EINVAL);
+    const uint8_t type = fanout_->type();
+    if (type != PACKET_FANOUT_CBPF && type != PACKET_FANOUT_EBPF) return Error(EINVAL);
+    if (options.is_on(SO_LOCK_FILTER)) return Error(EPERM);
+    if (type == PACKET_FANOUT_EBPF) {
+        if (length != sizeof(int)) return Error(EINVAL);
+        return no_ebpf_program(TRY(read_option(value, length)));
+    }
+    RefPtr<BpfProgram> program = TRY(read_bpf_program(value, length));
+    fanout_->set_program(std::move(program));
+    return {};
 }
 
 Result<void> PacketSocket::get_option(int level, int option, const OptionWriter& to) {
@@ -132,6 +200,22 @@ Result<void> PacketSocket::get_option(int level, int option, const OptionWriter&
             return to.put_value(int{skips_bad_frames_});
         case PACKET_AUXDATA:
             return to.put_value(int{tells_status_});
+        case PACKET_ORIGDEV:
+            return to.put_value(int{original_device_});
+        case PACKET_VNET_HDR:
+            return to.put_value(int{has_vnet_header_});
+        case PACKET_TIMESTAMP:
+            return to.put_value(timestamp_source_);
+        case PACKET_QDISC_BYPASS:
+            return to.put_value(int{bypasses_queueing_});
+        case PACKET_TX_HAS_OFF:
+            return to.put_value(int{frames_say_offset_});
+        case PACKET_FANOUT:
+            return to.put_value(fanout_ ? fanout_->describe() : 0u);
+        case PACKET_ROLLOVER_STATS:
+            if (!rollover_) return Error(EINVAL);
+            return to.put_value(
+                tpacket_rollover_stats{rollover_->all, rollover_->huge, rollover_->failed});
         case PACKET_IGNORE_OUTGOING:
             return to.put_value(int{ignores_outgoing_});
         default:

@@ -1,12 +1,13 @@
 // The rings of packet sockets: PACKET_RX_RING and PACKET_TX_RING.
 #include <poll.h>
 
-#include <atomic>
 #include <new>
 
 #include "kernel-min/memory/heap.h"
 #include "libposix/net/link/ethernet.h"
 #include "libposix/net/packet/packet_socket.h"
+#include "libposix/net/packet/transmit_frame.h"
+#include "libposix/net/packet/vnet_header.h"
 
 namespace coracle::net {
 
@@ -15,38 +16,6 @@ namespace {
 void wake_readers(void* changed) {
     static_cast<WaitQueue*>(changed)->wake_all(POLLIN | POLLRDNORM);
 }
-
-// The status and length of a frame to be sent, which begins so in every version but for their
-// order.
-struct TransmitFrame {
-    char* at;
-    int version;
-
-    uint32_t status() const {
-        std::atomic_ref<uint32_t> word(*status_word());
-        return word.load(std::memory_order_acquire);
-    }
-    void set_status(uint32_t status) const {
-        if (version == TPACKET_V1) {
-            reinterpret_cast<tpacket_hdr*>(at)->tp_status = status;
-            return;
-        }
-        std::atomic_ref<uint32_t>(*status_word()).store(status, std::memory_order_release);
-    }
-    uint32_t length() const {
-        const volatile uint32_t* word =
-            version == TPACKET_V1   ? &reinterpret_cast<tpacket_hdr*>(at)->tp_len
-            : version == TPACKET_V2 ? &reinterpret_cast<tpacket2_hdr*>(at)->tp_len
-                                    : &reinterpret_cast<tpacket3_hdr*>(at)->tp_len;
-        return *word;
-    }
-
-  private:
-    uint32_t* status_word() const {
-        if (version == TPACKET_V3) return &reinterpret_cast<tpacket3_hdr*>(at)->tp_status;
-        return reinterpret_cast<uint32_t*>(at);
-    }
-};
 
 }  // namespace
 
@@ -82,7 +51,9 @@ Result<void> PacketSocket::set_ring(UserIn<char> value, unsigned length, bool tr
         transmit_head_ = 0;
         return {};
     }
-    receive_ring_.reset(new (std::nothrow) ReceiveRing(layout, blocks, wake_readers, &changed_));
+    const ReceiveRing::Form form{!strips_header(), has_vnet_header_};
+    receive_ring_.reset(new (std::nothrow)
+                            ReceiveRing(layout, form, blocks, wake_readers, &changed_));
     if (!receive_ring_) {
         blocks.free();
         return Error(ENOMEM);
@@ -102,6 +73,10 @@ Result<void> PacketSocket::set_ring_option(int option, UserIn<char> value, unsig
         return Error(EINVAL);
     }
     if (option == PACKET_RESERVE && number < 0) return Error(EINVAL);
+    if (option == PACKET_TX_HAS_OFF) {
+        if (!has_ring()) frames_say_offset_ = number;
+        return {};
+    }
     if (has_ring()) return Error(EBUSY);
     switch (option) {
         case PACKET_VERSION:
@@ -117,21 +92,28 @@ Result<void> PacketSocket::set_ring_option(int option, UserIn<char> value, unsig
 }
 
 void PacketSocket::offer_to_ring(const Buffer& frame, const Arrival& arrival) {
-    const bool is_taken =
-        receive_ring_->put({.frame = frame,
-                            .skip = strips_header() ? kEthernetHeaderSize : 0,
-                            .length = arrival.original_length,
-                            .kept = arrival.length,
-                            .link_header = strips_header() ? 0 : uint32_t{kEthernetHeaderSize},
-                            .status = arrival.status | (drops_ ? uint32_t{TP_STATUS_LOSING} : 0),
-                            .time_ns = arrival.time_ns,
-                            .from = arrival.from});
+    uint32_t status = arrival.status;
+    if (ring_version_ != TPACKET_V3) {
+        if (drops_) status |= TP_STATUS_LOSING;
+        const size_t skip = strips_header() ? kEthernetHeaderSize : 0;
+        if (copy_threshold_ && receive_ring_->cuts(arrival.length) &&
+            receive_ring_->room() != Room::kNone && keep(frame, skip, arrival)) {
+            status |= TP_STATUS_COPY;
+        }
+    }
+    const bool is_taken = receive_ring_->put({.frame = frame,
+                                              .skip = strips_header() ? kEthernetHeaderSize : 0,
+                                              .length = arrival.original_length,
+                                              .kept = arrival.length,
+                                              .status = status,
+                                              .time_ns = arrival.time_ns,
+                                              .from = arrival.from});
     if (!is_taken) drops_++;
 }
 
-Result<size_t> PacketSocket::send_ring(uint32_t index, uint16_t protocol, const sockaddr_ll* to) {
+Result<size_t> PacketSocket::send_ring(Interface& interface, uint16_t protocol,
+                                       const sockaddr_ll* to) {
     const RingLayout& layout = transmit_layout_;
-    const uint32_t offset = ring_header_length(layout.version) - sizeof(sockaddr_ll);
     size_t sent = 0;
     // Once around at most: the program may fill as fast as frames leave.
     for (uint32_t i = 0; i < layout.frame_count; i++) {
@@ -140,20 +122,33 @@ Result<size_t> PacketSocket::send_ring(uint32_t index, uint16_t protocol, const 
                                       size_t{transmit_head_ % of_block} * layout.frame_size,
                                   layout.version};
         if (frame.status() != TP_STATUS_SEND_REQUEST) break;
-        const uint32_t length = frame.length();
-        const bool fits = length <= layout.frame_size - offset;
-        IoBuffer data = IoBuffer::kernel(frame.at + offset, fits ? length : 0);
-        Result<size_t> result =
-            fits ? send_frame(data, index, protocol, to) : Result<size_t>(Error(EMSGSIZE));
+        Result<size_t> result = send_ring_frame(frame, interface, protocol, to);
         if (!result.ok() && !skips_bad_frames_) {
             frame.set_status(TP_STATUS_WRONG_FORMAT);
             return result.error();
         }
         frame.set_status(TP_STATUS_AVAILABLE);
         transmit_head_ = transmit_head_ + 1 == layout.frame_count ? 0 : transmit_head_ + 1;
-        if (result.ok()) sent += length;
+        if (result.ok()) sent += result.value();
     }
     return sent;
+}
+
+Result<size_t> PacketSocket::send_ring_frame(const TransmitFrame& frame, Interface& interface,
+                                             uint16_t protocol, const sockaddr_ll* to) {
+    const RingLayout& layout = transmit_layout_;
+    uint32_t offset = ring_header_length(layout.version) - sizeof(sockaddr_ll);
+    const uint32_t length = frame.length();  // read once: the program can change it
+    if (frame.has_next_offset()) return Error(EINVAL);
+    if (length > layout.frame_size - offset) return Error(EMSGSIZE);
+    if (frames_say_offset_) {
+        const uint32_t said = frame.offset(strips_header());
+        if (said < offset || said > layout.frame_size - length) return Error(EINVAL);
+        offset = said;
+    }
+    IoBuffer data = IoBuffer::kernel(frame.at + offset, length);
+    const size_t sent = TRY(send_frame(data, interface, protocol, to));
+    return has_vnet_header_ ? sent - sizeof(VnetHeader) : sent;
 }
 
 }  // namespace coracle::net

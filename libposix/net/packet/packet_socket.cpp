@@ -9,6 +9,7 @@
 #include "libposix/net/inet/datagram_socket.h"
 #include "libposix/net/link/ethernet.h"
 #include "libposix/net/network.h"
+#include "libposix/net/packet/vnet_header.h"
 #include "libposix/process/process.h"
 #include "libposix/time/clock.h"
 
@@ -20,7 +21,10 @@ PacketSocketList sockets;
 const PacketSocket* sender;  // whose frame is on its way to the taps: it does not see it itself
 
 void on_frame(const Buffer& frame, Interface& interface) {
-    for (PacketSocket& socket : sockets) socket.offer(frame, interface);
+    for (PacketSocket& socket : sockets) {
+        if (&socket != sender && socket.wants(frame, interface)) socket.offer(frame, interface);
+    }
+    offer_to_fanouts(frame, interface, sender);
 }
 
 // A copy of `left` bytes of the frame behind its first `skip`; null when out of memory.
@@ -63,7 +67,7 @@ void register_packet_sockets() {
 
 PacketSocket::PacketSocket(SocketPlace place, uint32_t flags, Kind kind)
     : Socket(std::move(place.path), std::move(place.inode), flags, kind),
-      protocol_(__builtin_bswap16(static_cast<uint16_t>(kind.protocol))),
+      hook_{__builtin_bswap16(static_cast<uint16_t>(kind.protocol)), 0},
       user_(current_process()->credentials.euid) {
     sockets.push_back(*this);
     set_frame_tap(on_frame);
@@ -72,6 +76,7 @@ PacketSocket::PacketSocket(SocketPlace place, uint32_t flags, Kind kind)
 PacketSocket::~PacketSocket() {
     for (size_t i = 0; i < membership_count_; i++)
         (void)apply_membership(memberships_[i], false).ok();
+    if (fanout_) fanout_->remove(*this);
     unlink();
     if (sockets.empty()) set_frame_tap(nullptr);
 }
@@ -79,14 +84,14 @@ PacketSocket::~PacketSocket() {
 Result<void> PacketSocket::bind(const SocketAddress& address) {
     if (address.length < sizeof(sockaddr_ll)) return Error(EINVAL);
     const auto& wanted = address.as<sockaddr_ll>();
-    if (wanted.sll_family != AF_PACKET) return Error(EINVAL);
+    if (wanted.sll_family != AF_PACKET || fanout_) return Error(EINVAL);
     const Interface* interface = nullptr;
     if (wanted.sll_ifindex != 0) {
         interface = find_interface(static_cast<uint32_t>(wanted.sll_ifindex));
         if (!interface) return Error(ENODEV);
     }
-    if (wanted.sll_protocol) protocol_ = __builtin_bswap16(wanted.sll_protocol);
-    interface_index_ = static_cast<uint32_t>(wanted.sll_ifindex);
+    if (wanted.sll_protocol) hook_.protocol = __builtin_bswap16(wanted.sll_protocol);
+    hook_.interface_index = static_cast<uint32_t>(wanted.sll_ifindex);
     if (interface && !interface->is_up()) {
         error_ = ENETDOWN;
         changed_.wake_all();
@@ -97,9 +102,9 @@ Result<void> PacketSocket::bind(const SocketAddress& address) {
 Result<void> PacketSocket::local_address(SocketAddress& to) {
     sockaddr_ll address{};
     address.sll_family = AF_PACKET;
-    address.sll_ifindex = static_cast<int>(interface_index_);
-    address.sll_protocol = __builtin_bswap16(protocol_);
-    if (const Interface* interface = find_interface(interface_index_)) {
+    address.sll_ifindex = static_cast<int>(interface_index());
+    address.sll_protocol = __builtin_bswap16(protocol());
+    if (const Interface* interface = find_interface(interface_index())) {
         address.sll_hatype = interface->hardware_type();
         address.sll_halen = sizeof(interface->mac.bytes);
         memcpy(address.sll_addr, interface->mac.bytes, sizeof(interface->mac.bytes));
@@ -110,31 +115,38 @@ Result<void> PacketSocket::local_address(SocketAddress& to) {
 }
 
 bool PacketSocket::wants(const Buffer& frame, const Interface& interface) const {
-    if (this == sender || protocol_ == 0) return false;
-    if (interface_index_ && interface_index_ != interface.index()) return false;
-    bool is_outgoing = frame.info.link_type == PACKET_OUTGOING;
-    // What goes out is shown to those alone who want everything.
-    if (is_outgoing && ignores_outgoing_) return false;
-    return protocol_ == ETH_P_ALL || (!is_outgoing && protocol_ == frame.info.ethernet_protocol);
+    if (fanout_ || (ignores_outgoing_ && frame.info.link_type == PACKET_OUTGOING)) return false;
+    return hook_.takes(frame, interface);
+}
+
+Room PacketSocket::room(const Buffer& frame) const {
+    if (receive_ring_) return receive_ring_->room();
+    const size_t used = queued_memory_ + frame.chain_length();
+    const size_t left = options.receive_buffer - std::min<size_t>(used, options.receive_buffer);
+    if (left > options.receive_buffer / 4) return Room::kEnough;
+    return left ? Room::kLittle : Room::kNone;
+}
+
+BpfPacket bpf_packet_of(const Buffer& frame, const Interface& interface, size_t skip) {
+    return {.chain = frame,
+            .start = static_cast<int32_t>(skip),
+            .network = kEthernetHeaderSize,
+            .link = 0,
+            .has_network = true,
+            .has_link = true,
+            .protocol = frame.info.ethernet_protocol,
+            .hardware_type = interface.hardware_type(),
+            .packet_type = frame.info.link_type,
+            .interface_index = interface.index()};
 }
 
 // How much of the frame behind its first `skip` bytes the filter keeps.
 size_t PacketSocket::filter(const Buffer& frame, const Interface& interface, size_t skip) const {
     if (!options.filter) return SIZE_MAX;
-    return options.filter->run({.chain = frame,
-                                .start = static_cast<int32_t>(skip),
-                                .network = kEthernetHeaderSize,
-                                .link = 0,
-                                .has_network = true,
-                                .has_link = true,
-                                .protocol = frame.info.ethernet_protocol,
-                                .hardware_type = interface.hardware_type(),
-                                .packet_type = frame.info.link_type,
-                                .interface_index = interface.index()});
+    return options.filter->run(bpf_packet_of(frame, interface, skip));
 }
 
 void PacketSocket::offer(const Buffer& frame, const Interface& interface) {
-    if (!wants(frame, interface)) return;
     const size_t skip = strips_header() ? kEthernetHeaderSize : 0;
     const size_t whole = frame.chain_length() - skip;
     const size_t kept = std::min(whole, filter(frame, interface, skip));
@@ -159,16 +171,21 @@ void PacketSocket::offer(const Buffer& frame, const Interface& interface) {
     arrival.original_length = static_cast<uint32_t>(whole);
     arrival.network_offset = strips_header() ? 0 : kEthernetHeaderSize;
     if (receive_ring_) return offer_to_ring(frame, arrival);
-    BufferPtr copy = copy_frame(frame, skip, kept);
+    if (!keep(frame, skip, arrival)) drops_++;
+}
+
+bool PacketSocket::keep(const Buffer& frame, size_t skip, const Arrival& arrival) {
+    BufferPtr copy = copy_frame(frame, skip, arrival.length);
     if (!copy || queued_memory_ + copy->chain_memory_size() > options.receive_buffer ||
         (queued_memory_ && buffers_are_exhausted())) {
-        drops_++;
-        return;
+        return false;
     }
     queued_memory_ += copy->chain_memory_size();
     copy->control<Arrival>() = arrival;
+    copy->info = frame.info;
     queue_.push_back(std::move(copy));
     changed_.wake_all(POLLIN | POLLRDNORM);
+    return true;
 }
 
 uint32_t PacketSocket::poll_events() {
@@ -184,8 +201,8 @@ Result<size_t> PacketSocket::bytes_to_receive() {
 }
 
 Result<size_t> PacketSocket::send(SendMessage& message) {
-    uint32_t index = interface_index_;
-    uint16_t protocol = protocol_;
+    uint32_t index = interface_index();
+    uint16_t protocol = hook_.protocol;
     const sockaddr_ll* to = nullptr;
     if (message.to) {
         if (message.to->length < sizeof(sockaddr_ll)) return Error(EINVAL);
@@ -196,40 +213,49 @@ Result<size_t> PacketSocket::send(SendMessage& message) {
         index = static_cast<uint32_t>(to->sll_ifindex);
         protocol = __builtin_bswap16(to->sll_protocol);
     }
-    if (rings_ && rings_->transmit.count()) return send_ring(index, protocol, to);
-    return send_frame(message.data, index, protocol, to);
-}
-
-Result<size_t> PacketSocket::send_frame(IoBuffer& data, uint32_t index, uint16_t protocol,
-                                        const sockaddr_ll* to) {
     Interface* interface = find_interface(index);
     if (!interface) return Error(ENXIO);
     if (!interface->is_up()) return Error(ENETDOWN);
-    size_t size = data.size();
-    size_t header = strips_header() ? 0 : kEthernetHeaderSize;
-    constexpr size_t kVlanTag = 4;
-    if (size > interface->mtu + header + kVlanTag) return Error(EMSGSIZE);
+    if (rings_ && rings_->transmit.count()) return send_ring(*interface, protocol, to);
+    return send_frame(message.data, *interface, protocol, to);
+}
+
+Result<size_t> PacketSocket::send_frame(IoBuffer& data, Interface& interface, uint16_t protocol,
+                                        const sockaddr_ll* to) {
+    const size_t whole = data.size();
+    VnetHeader vnet{};
+    if (has_vnet_header_) {
+        if (data.size() < sizeof(vnet)) return Error(EINVAL);
+        if (data.copy_in(&vnet, sizeof(vnet)) != sizeof(vnet)) return Error(EFAULT);
+        if (vnet.least_header_length() > data.size()) return Error(EINVAL);
+    }
+    const size_t size = data.size();
+    const size_t header = strips_header() ? 0 : kEthernetHeaderSize;
+    constexpr size_t kVlanTag = 4, kLargest = 65535;
+    const bool is_cut = vnet.gso_type != kGsoNone;
+    if (size > (is_cut ? kLargest : interface.mtu) + header + kVlanTag) return Error(EMSGSIZE);
     if (size <= header && header) return Error(EINVAL);
     BufferPtr frame = TRY(copy_message_in(data, size, kPacketHeadroom));
     if (!header) {
-        if (to && to->sll_halen < 6) return Error(EINVAL);
+        if (!to && interface.has_link_addresses()) return Error(EINVAL);
         uint8_t* link = frame->push(kEthernetHeaderSize);
         memset(link, 0, 6);
         if (to) memcpy(link, to->sll_addr, 6);
-        memcpy(link + 6, interface->mac.bytes, 6);
+        memcpy(link + 6, interface.mac.bytes, 6);
         write_be16(link + 12, protocol);
     }
-    if (size + kEthernetHeaderSize - header > interface->mtu + kEthernetHeaderSize &&
+    if (!is_cut && size > interface.mtu + header &&
         read_be16(frame->data() + 12) != ETHERTYPE_VLAN) {
         return Error(EMSGSIZE);
     }
+    if (has_vnet_header_) TRY(apply_vnet_header(vnet, *frame));
     NetworkScope scope;
     sender = this;
-    tap_frame(*frame, *interface, PACKET_OUTGOING);
+    tap_frame(*frame, interface, PACKET_OUTGOING);
     sender = nullptr;
     frame->info.link_type = 0;
-    interface->transmit(std::move(frame));
-    return size;
+    send_whole_frame(interface, std::move(frame));
+    return whole;
 }
 
 void PacketSocket::put_controls(ReceiveMessage& message, const Arrival& arrival) const {
@@ -259,11 +285,19 @@ Result<size_t> PacketSocket::receive(ReceiveMessage& message) {
         frame = copy_frame(first, 0, first.chain_length());
         if (!frame) return Error(ENOMEM);
         frame->control<Arrival>() = first.control<Arrival>();
+        frame->info = first.info;
     } else {
         frame = queue_.pop_front();
         queued_memory_ -= frame->chain_memory_size();
     }
     Arrival arrival = frame->control<Arrival>();
+    size_t vnet_size = 0;
+    if (has_vnet_header_) {
+        const VnetHeader vnet = vnet_header_of(*frame);
+        vnet_size = sizeof(vnet);
+        if (message.data.size() < vnet_size) return Error(EINVAL);
+        if (message.data.copy_out(&vnet, vnet_size) != vnet_size) return Error(EFAULT);
+    }
     size_t part = std::min<size_t>(arrival.length, message.data.size());
     if (part < arrival.length) message.result_flags |= MSG_TRUNC;
     TRY(copy_message_out(*frame, part, message.data));
@@ -272,7 +306,7 @@ Result<size_t> PacketSocket::receive(ReceiveMessage& message) {
         memcpy(message.from->bytes, &arrival.from, sizeof(arrival.from));
     }
     put_controls(message, arrival);
-    return message.flags & MSG_TRUNC ? arrival.length : part;
+    return vnet_size + (message.flags & MSG_TRUNC ? arrival.length : part);
 }
 
 }  // namespace coracle::net

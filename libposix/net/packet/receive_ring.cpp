@@ -4,6 +4,8 @@
 #include <atomic>
 
 #include "kernel-min/devices/clock_source.h"
+#include "libposix/net/link/ethernet.h"
+#include "libposix/net/packet/vnet_header.h"
 #include "libposix/time/clock.h"
 
 namespace coracle::net {
@@ -30,35 +32,37 @@ uint64_t frame_status(int version, const char* frame) {
 
 // What the headers of all versions have in common.
 template <typename Header>
-Header& start_header(char* at, const RingFrame& frame, uint32_t link_offset, uint32_t kept) {
+Header& start_header(char* at, const RingFrame& frame, uint32_t link_offset,
+                     uint32_t network_offset, uint32_t kept) {
     auto& header = *reinterpret_cast<Header*>(at);
     header.tp_len = frame.length;
     header.tp_snaplen = kept;
     header.tp_mac = static_cast<uint16_t>(link_offset);
-    header.tp_net = static_cast<uint16_t>(link_offset + frame.link_header);
+    header.tp_net = static_cast<uint16_t>(network_offset);
     header.tp_sec = static_cast<uint32_t>(frame.time_ns / kSecond);
     return header;
 }
 
-// Where the link header begins: the network header is aligned.
-uint32_t link_offset_of(const RingLayout& layout, uint32_t link_header) {
-    constexpr uint32_t kLeastLinkHeader = 16;
-    const uint32_t header = ring_header_length(layout.version);
-    if (link_header == 0) return ring_align(header) + kLeastLinkHeader + layout.reserve;
-    const uint32_t network =
-        ring_align(header + std::max(link_header, kLeastLinkHeader)) + layout.reserve;
-    return network - link_header;
-}
-
 }  // namespace
 
-ReceiveRing::ReceiveRing(const RingLayout& layout, RingBlocks& blocks, void (*changed)(void*),
-                         void* context)
+ReceiveRing::ReceiveRing(const RingLayout& layout, Form form, RingBlocks& blocks,
+                         void (*changed)(void*), void* context)
     : layout_(layout),
+      has_vnet_header_(form.has_vnet_header),
       blocks_(blocks),
       changed_(changed),
       context_(context),
       timer_(on_timeout, this) {
+    // The network header is aligned.
+    constexpr uint32_t kLeastLinkHeader = 16;
+    const uint32_t header = ring_header_length(layout.version);
+    if (form.has_link_header) {
+        network_offset_ = ring_align(header + kLeastLinkHeader) + layout.reserve;
+        if (form.has_vnet_header) network_offset_ += sizeof(VnetHeader);
+        link_offset_ = network_offset_ - uint32_t{kEthernetHeaderSize};
+    } else {
+        network_offset_ = link_offset_ = ring_align(header) + kLeastLinkHeader + layout.reserve;
+    }
     if (layout_.timeout_ms == 0) layout_.timeout_ms = kDefaultTimeoutMs;
     if (layout_.version == TPACKET_V3) open_block();
 }
@@ -85,20 +89,41 @@ bool ReceiveRing::is_readable() const {
     return frame_status(layout_.version, frame_at(before)) != TP_STATUS_KERNEL;
 }
 
-// Header, address and bytes; the status of versions 1 and 2 comes last.
-void ReceiveRing::fill(char* at, const RingFrame& frame, uint32_t link_offset, uint32_t kept) {
+// Whether what is filled in `ahead` frames or blocks is free.
+bool ReceiveRing::is_free(uint32_t ahead) const {
+    const bool is_v3 = layout_.version == TPACKET_V3;
+    const uint32_t count = is_v3 ? layout_.block_count : layout_.frame_count;
+    const uint32_t index = (head_ + ahead) % count;
+    return is_v3 ? look(block_header(index).block_status) == TP_STATUS_KERNEL
+                 : frame_status(layout_.version, frame_at(index)) == TP_STATUS_KERNEL;
+}
+
+Room ReceiveRing::room() const {
+    const bool is_v3 = layout_.version == TPACKET_V3;
+    if (is_free((is_v3 ? layout_.block_count : layout_.frame_count) / 4)) return Room::kEnough;
+    return is_free(0) ? Room::kLittle : Room::kNone;
+}
+
+// Headers, address and bytes; the status of versions 1 and 2 comes last.
+void ReceiveRing::fill(char* at, const RingFrame& frame, uint32_t kept) {
     const auto nanoseconds = static_cast<uint32_t>(frame.time_ns % kSecond);
-    frame.frame.copy_out(frame.skip, at + link_offset, kept);
+    if (has_vnet_header_ && kept > 0) {
+        const VnetHeader vnet = vnet_header_of(frame.frame);
+        memcpy(at + link_offset_ - sizeof(vnet), &vnet, sizeof(vnet));
+    }
+    frame.frame.copy_out(frame.skip, at + link_offset_, kept);
     memcpy(at + ring_align(ring_header_size(layout_.version)), &frame.from, sizeof(frame.from));
     switch (layout_.version) {
         case TPACKET_V1: {
-            auto& header = start_header<tpacket_hdr>(at, frame, link_offset, kept);
+            auto& header =
+                start_header<tpacket_hdr>(at, frame, link_offset_, network_offset_, kept);
             header.tp_usec = nanoseconds / 1000;
             publish(header.tp_status, static_cast<unsigned long>(frame.status));
             break;
         }
         case TPACKET_V2: {
-            auto& header = start_header<tpacket2_hdr>(at, frame, link_offset, kept);
+            auto& header =
+                start_header<tpacket2_hdr>(at, frame, link_offset_, network_offset_, kept);
             header.tp_nsec = nanoseconds;
             header.tp_vlan_tci = header.tp_vlan_tpid = 0;
             memset(header.tp_padding, 0, sizeof(header.tp_padding));
@@ -106,9 +131,10 @@ void ReceiveRing::fill(char* at, const RingFrame& frame, uint32_t link_offset, u
             break;
         }
         default: {
-            auto& header = start_header<tpacket3_hdr>(at, frame, link_offset, kept);
+            auto& header =
+                start_header<tpacket3_hdr>(at, frame, link_offset_, network_offset_, kept);
             header.tp_nsec = nanoseconds;
-            header.tp_status = frame.status & ~uint32_t{TP_STATUS_USER};
+            header.tp_status = frame.status;
             header.hv1 = {};
             memset(header.tp_padding, 0, sizeof(header.tp_padding));
         }
@@ -118,10 +144,9 @@ void ReceiveRing::fill(char* at, const RingFrame& frame, uint32_t link_offset, u
 bool ReceiveRing::put_frame(const RingFrame& frame) {
     char* at = frame_at(head_);
     if (frame_status(layout_.version, at) != TP_STATUS_KERNEL) return false;
-    const uint32_t offset = link_offset_of(layout_, frame.link_header);
-    const uint32_t room = offset < layout_.frame_size ? layout_.frame_size - offset : 0;
-    if (offset > UINT16_MAX) return false;
-    fill(at, frame, offset, std::min(frame.kept, room));
+    if (network_offset_ > UINT16_MAX) return false;
+    const uint32_t room = link_offset_ < layout_.frame_size ? layout_.frame_size - link_offset_ : 0;
+    fill(at, frame, std::min(frame.kept, room));
     head_ = head_ + 1 == layout_.frame_count ? 0 : head_ + 1;
     changed_(context_);
     return true;
@@ -172,9 +197,9 @@ void ReceiveRing::on_timeout(void* context) {
 
 bool ReceiveRing::put_into_block(const RingFrame& frame) {
     if (!is_open_ && !open_block()) return false;
-    uint32_t offset = link_offset_of(layout_, frame.link_header);
+    const uint32_t offset = link_offset_;
     const uint32_t most = layout_.block_size - ring_block_header(layout_.private_size);
-    if (offset > UINT16_MAX || offset >= most) return false;
+    if (network_offset_ > UINT16_MAX || offset >= most) return false;
     uint32_t kept = std::min(frame.kept, most - offset);
     const uint32_t size = (offset + kept + 7) & ~7u;
     if (next_offset_ + size >= layout_.block_size && packets_in_block_ > 0) {
@@ -183,7 +208,7 @@ bool ReceiveRing::put_into_block(const RingFrame& frame) {
     }
     kept = std::min(kept, layout_.block_size - next_offset_ - offset);
     char* at = blocks_.block(head_) + next_offset_;
-    fill(at, frame, offset, kept);
+    fill(at, frame, kept);
     reinterpret_cast<tpacket3_hdr*>(at)->tp_next_offset = size;
     tpacket_hdr_v1& header = block_header(head_);
     if (packets_in_block_++ == 0) start_timer();

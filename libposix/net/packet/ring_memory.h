@@ -43,6 +43,10 @@ class RingMemory final : public MemoryObject {
 
     // Precondition: somebody holds one reference himself.
     bool is_mapped() const { return reference_count() > 1; }
+    // All of it or nothing.
+    bool can_map(uint64_t offset, uint64_t size) const override {
+        return offset == 0 && size == (receive.pages() + transmit.pages()) * kPageSize;
+    }
     Result<PhysAddr> page(uint64_t index, bool for_write) override;
     PhysAddr cached_page(uint64_t index) override;
     void describe(char* buffer, size_t size, uint32_t* device_major, uint32_t* device_minor,
