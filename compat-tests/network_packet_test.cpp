@@ -3,6 +3,7 @@
 #include <netinet/ip.h>
 #include <netinet/udp.h>
 
+#include "inet_support.h"
 #include "network_packet_support.h"
 
 namespace {
