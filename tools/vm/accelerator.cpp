@@ -13,7 +13,7 @@
 #include "tools/support/error.h"
 #include "tools/support/say.h"
 #include "tools/support/unique_fd.h"
-#include "tools/vm/virtual_machine.h"
+#include "tools/vm/start_limit.h"
 
 namespace coracle {
 namespace {
@@ -40,7 +40,10 @@ bool probe(const VmSettings& settings) {
     try {
         VirtualMachine vm(qemu_command(settings));
         pollfd events[] = {{vm.channel_fd(), POLLIN, 0}, {vm.process_fd(), POLLIN, 0}};
-        if (poll(events, 2, static_cast<int>(kProbeLimit.count())) <= 0) return false;
+        const StartLimit limit(vm, kProbeLimit);
+        while (poll(events, 2, limit.timeout_ms()) <= 0) {
+            if (limit.is_over()) return false;
+        }
         char byte;
         return read(vm.channel_fd(), &byte, 1) == 1;
     } catch (const CommandError&) {

@@ -18,8 +18,8 @@ struct AcceleratorFacts {
 // on a CPU that shows neither is a software one, slower than TCG or prone to hang.
 bool kvm_may_work(const AcceleratorFacts& facts);
 
-// Whether a VM with KVM comes up: the kernel's first word within 3 seconds. The answer is kept in
-// `cache_folder` until the kernel or QEMU's program changes, or the host boots again.
+// Whether a VM with KVM comes up: the kernel's first word within 3 seconds (StartLimit). The answer
+// is kept in `cache_folder` until the kernel or QEMU's program changes, or the host boots again.
 bool kvm_boots(VmSettings settings, const std::string& cache_folder);
 
 }  // namespace coracle

@@ -65,14 +65,10 @@ int exit_status_of(uint32_t wait_status) {
     return 128 + WTERMSIG(status);
 }
 
-std::chrono::nanoseconds boot_time_spent(std::chrono::nanoseconds elapsed,
-                                         const VirtualMachine::Activity& activity) {
-    return std::max(activity.ran, elapsed - activity.ran - activity.waited_for_cpu);
-}
-
 Relay::Relay(VirtualMachine& vm, RelaySettings settings)
     : vm_(vm),
       settings_(std::move(settings)),
+      boot_limit_(vm, settings_.boot_limit),
       exit_status_(kExitOwnFailure),
       outputs_{OutputStream(STDOUT_FILENO), OutputStream(STDERR_FILENO)} {
     sigset_t set = relayed_signals();
@@ -155,33 +151,20 @@ void Relay::wait_for_events() {
 }
 
 int Relay::next_timeout_ms() const {
-    // Not again and again, where the machine waits for a CPU.
-    constexpr Clock::duration kShortest = std::chrono::milliseconds(100);
-    Clock::duration left;
-    if (has_boot_limit()) {
-        left = std::max(boot_time_left(), kShortest);
-    } else if (stop_deadline_) {
-        left = std::max(*stop_deadline_ - Clock::now(), Clock::duration::zero());
-    } else {
-        return -1;
-    }
+    if (has_boot_limit()) return boot_limit_.timeout_ms();
+    if (!stop_deadline_) return -1;
     // Rounded up: poll() must not return just before the deadline, again and again.
-    return static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(left).count());
+    auto left = std::chrono::ceil<std::chrono::milliseconds>(*stop_deadline_ - Clock::now());
+    return static_cast<int>(std::max<int64_t>(left.count(), 0));
 }
 
 bool Relay::has_boot_limit() const {
     return state_ == State::kBooting && settings_.boot_limit.count() > 0;
 }
 
-Relay::Clock::duration Relay::boot_time_left() const {
-    const Clock::duration elapsed = Clock::now() - start_;
-    if (elapsed < settings_.boot_limit) return settings_.boot_limit - elapsed;
-    return settings_.boot_limit - boot_time_spent(elapsed, vm_.activity());
-}
-
 // After what it may have said at last has been read.
 void Relay::check_boot_limit() {
-    if (!has_boot_limit() || boot_time_left() > Clock::duration::zero()) return;
+    if (!has_boot_limit() || !boot_limit_.is_over()) return;
     say("the guest kernel said nothing within {} seconds of its start; it was stopped",
         settings_.boot_limit.count());
     give_up(exit_status_);

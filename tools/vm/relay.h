@@ -10,6 +10,7 @@
 #include "tools/vm/frame.h"
 #include "tools/vm/impatience.h"
 #include "tools/vm/output_stream.h"
+#include "tools/vm/start_limit.h"
 #include "tools/vm/terminal.h"
 #include "tools/vm/virtual_machine.h"
 
@@ -19,8 +20,7 @@ struct RelaySettings {
     std::string config;  // kConfig's strings but `clock`, which is added when it is sent.
     TerminalPlan terminal;
     std::string trace_file;               // Where kTrace goes; empty: standard error.
-    // How long the kernel may run, or idle, before its first word; 0: for ever.
-    std::chrono::seconds boot_limit{20};
+    std::chrono::seconds boot_limit{20};  // StartLimit; 0: none.
     // How long the program may go on after SIGTERM, as `docker stop` lets it; negative: for ever.
     std::chrono::seconds stop_timeout{10};
 };
@@ -55,7 +55,6 @@ class Relay {
     void forward_signal(int signal);
     int next_timeout_ms() const;
     bool has_boot_limit() const;
-    Clock::duration boot_time_left() const;
     void check_boot_limit();
     void check_stop_deadline();
     void give_up(int exit_status);
@@ -66,7 +65,7 @@ class Relay {
     VirtualMachine& vm_;
     RelaySettings settings_;
     State state_ = State::kBooting;
-    Clock::time_point start_ = Clock::now();
+    StartLimit boot_limit_;
     int exit_status_;
     std::optional<uint32_t> wait_status_;  // What kExit said.
     bool greeted_ = false;                 // kHello was seen.
@@ -88,11 +87,6 @@ class Relay {
     std::optional<Clock::time_point> stop_deadline_;  // Set by SIGTERM.
     bool killed_ = false;
 };
-
-// How much of the limit a machine has used that has not said anything. One that is stuck runs all
-// the time or idles; what a busy host lets it wait for a CPU tells nothing.
-std::chrono::nanoseconds boot_time_spent(std::chrono::nanoseconds elapsed,
-                                         const VirtualMachine::Activity& activity);
 
 // What wait(2) would have said, as a shell's exit status: 128 + n for signal n.
 int exit_status_of(uint32_t wait_status);
