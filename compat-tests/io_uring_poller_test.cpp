@@ -8,6 +8,7 @@
 
 #include "io_uring_support.h"
 #include "proc_support.h"
+#include "thread_waits.h"
 
 namespace {
 
@@ -23,16 +24,6 @@ io_uring_params attached(const Ring& to) {
     io_uring_params params = polled(kShort, IORING_SETUP_ATTACH_WQ);
     params.wq_fd = static_cast<unsigned>(to.fd());
     return params;
-}
-
-// Whether the predicate holds within ten seconds, or more where the machine is slow.
-template <typename Predicate>
-bool eventually(Predicate predicate) {
-    for (int i = 0; i < 10'000; i++) {
-        if (predicate()) return true;
-        usleep(1000);
-    }
-    return false;
 }
 
 // The names in /proc/self/task of the kernel's polling threads.

@@ -20,33 +20,12 @@
 #include <thread>
 #include <vector>
 
+#include "inet_support.h"
+
 namespace {
 
-class TcpTransfer : public testing::Test {
+class TcpTransfer : public testing::Test, protected TcpPair {
   protected:
-    TcpTransfer() {
-        int listener = socket(AF_INET, SOCK_STREAM, 0);
-        sockaddr_in address{};
-        address.sin_family = AF_INET;
-        address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-        socklen_t length = sizeof(address);
-        EXPECT_EQ(bind(listener, reinterpret_cast<sockaddr*>(&address), length), 0);
-        EXPECT_EQ(listen(listener, 1), 0);
-        getsockname(listener, reinterpret_cast<sockaddr*>(&address), &length);
-        client = socket(AF_INET, SOCK_STREAM, 0);
-        EXPECT_EQ(connect(client, reinterpret_cast<sockaddr*>(&address), length), 0);
-        server = accept(listener, nullptr, nullptr);
-        close(listener);
-    }
-    ~TcpTransfer() override {
-        close(client);
-        close(server);
-    }
-    static short events_of(int fd, short wanted, int timeout_ms = 60000) {
-        pollfd entry{fd, wanted, 0};
-        poll(&entry, 1, timeout_ms);
-        return entry.revents;
-    }
     static void set(int fd, int level, int option, int value) {
         EXPECT_EQ(setsockopt(fd, level, option, &value, sizeof(value)), 0);
     }
@@ -70,7 +49,6 @@ class TcpTransfer : public testing::Test {
         }
         FAIL() << "this machine is too slow";
     }
-    int client, server;
 };
 
 char pattern(size_t at) {
@@ -230,7 +208,7 @@ TEST_F(TcpTransfer, MegabytesBothWays) {
         }
         EXPECT_EQ(got, kTotal);
     };
-    std::thread one(sender, client), two(sender, server), three(receiver, client);
+    std::thread one(sender, int{client}), two(sender, int{server}), three(receiver, int{client});
     receiver(server);
     one.join();
     two.join();
