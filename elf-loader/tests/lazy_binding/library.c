@@ -2,7 +2,7 @@
 
 double mix(int a, long b, double c, float d, int e, int f, int g, int h, double i, double j,
            double k, double l, double m, double n) {
-    return a + b * c + d - e + f * g - h + i * j - k + l / m + n;
+    return a + (double)b * c + d - e + f * g - h + i * j - k + l / m + n;
 }
 __m256d add_vectors(__m256d a, __m256d b) {
     return _mm256_add_pd(a, b);

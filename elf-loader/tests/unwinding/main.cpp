@@ -49,7 +49,7 @@ int main() {
         std::printf("thrown through qsort: %d\n", value);
     }
     try {
-        std::bsearch(values, values, 3, sizeof values[0], throwing_compare);
+        (void)std::bsearch(values, values, 3, sizeof values[0], throwing_compare);
     } catch (int value) {
         std::printf("thrown through bsearch: %d\n", value);
     }
