@@ -18,19 +18,19 @@ void ErrorQueue::push(const QueuedError& error, std::span<const uint8_t> payload
     queue_.push_back(std::move(queued));
 }
 
-void ErrorQueue::push_zero_copy(uint32_t first, uint32_t last, bool is_copied) {
+void ErrorQueue::push_zero_copy(uint32_t number, bool is_copied) {
     if (Buffer* tail = queue_.last()) {
         QueuedError& before = tail->control<QueuedError>();
-        if (before.origin == SO_EE_ORIGIN_ZEROCOPY && before.data + 1 == first) {
-            before.data = last;
+        if (before.origin == SO_EE_ORIGIN_ZEROCOPY && before.data + 1 == number) {
+            before.data = number;
             return;
         }
     }
     push({.destination = {},
           .offender = {},
           .error = 0,
-          .info = first,
-          .data = last,
+          .info = number,
+          .data = number,
           .port = 0,
           .origin = SO_EE_ORIGIN_ZEROCOPY,
           .type = 0,

@@ -26,9 +26,9 @@ class ErrorQueue {
 
     // `payload`: of the message that failed. Lost if there is no memory.
     void push(const QueuedError& error, std::span<const uint8_t> payload = {});
-    // The sends `first` to `last` are done (Documentation/networking/msg_zerocopy.rst). Notices
-    // that follow each other become one.
-    void push_zero_copy(uint32_t first, uint32_t last, bool is_copied);
+    // The send of this number is done (Documentation/networking/msg_zerocopy.rst). Notices that
+    // follow each other become one.
+    void push_zero_copy(uint32_t number, bool is_copied);
     // recvmsg(2) of the first, for a socket of this family. EAGAIN, EFAULT.
     Result<size_t> receive(int family, ReceiveMessage& message);
     // The errno of the first that waits: SO_ERROR; 0 if there is none.

@@ -53,7 +53,7 @@ ZeroCopySend::~ZeroCopySend() {
         return;
     }
     if (!counter.errors_) return;
-    counter.errors_->push_zero_copy(number_, number_, is_copied_);
+    counter.errors_->push_zero_copy(number_, is_copied_);
     counter.changed_.wake_all(POLLERR);
 }
 
