@@ -39,7 +39,7 @@ Result<OpenProgram> open_program(std::string_view path) {
     RefPtr<File> file = TRY(open_path(path, O_RDONLY));
     if (!file->inode().is_regular()) return Error(EACCES);
     if (file->inode().write_count > 0) return Error(ETXTBSY);
-    TRY(check_permission(file->inode(), kMayExecute, current_process()->credentials));
+    TRY(check_permission(file->inode(), kMayExecute, current_credentials()));
     ElfImage image = TRY(ElfImage::parse(read_file, &file->inode()));
     RefPtr<MemoryObject> object = TRY(file->memory_object());
     return OpenProgram{std::move(file), std::move(image), std::move(object)};

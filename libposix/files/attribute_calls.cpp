@@ -20,7 +20,7 @@
 namespace coracle {
 namespace {
 
-const Credentials& credentials() { return current_process()->credentials; }
+const Credentials& credentials() { return current_credentials(); }
 
 Result<Path> place_of_descriptor(int fd, bool allow_path_only) {
     const DescriptorTable& table = *current_process()->descriptors;

@@ -74,9 +74,9 @@ Result<long> get_entries(int fd, uint64_t address, unsigned size, bool old_forma
 Result<long> enter(Path directory, Path FileSystemContext::*member) {
     Process& process = *current_process();
     if (!directory.inode().is_directory()) return Error(ENOTDIR);
-    TRY(check_permission(directory.inode(), kMayExecute, process.credentials));
+    TRY(check_permission(directory.inode(), kMayExecute, current_credentials()));
     bool is_chroot = member == &FileSystemContext::root;
-    if (is_chroot && !process.credentials.has_capability(kCapSysChroot)) return Error(EPERM);
+    if (is_chroot && !current_credentials().has_capability(kCapSysChroot)) return Error(EPERM);
     process.file_system.get()->*member = std::move(directory);
     return 0;
 }

@@ -34,7 +34,7 @@ Result<long> duplicate_to(int old_fd, int new_fd, bool close_on_exec) {
 
 Result<long> set_status_flags(File& file, int fd, uint32_t flags) {
     if ((flags & O_NOATIME) && !(file.flags & O_NOATIME) &&
-        !is_owner_or_capable(file.inode(), current_process()->credentials)) {
+        !is_owner_or_capable(file.inode(), current_credentials())) {
         return Error(EPERM);
     }
     TRY(file.check_flags(flags));
@@ -63,7 +63,7 @@ Result<long> set_pipe_size(File& file, uint64_t size) {
     if (!pipe) return Error(EBADF);
     if (size > INT32_MAX || size == 0) return Error(EINVAL);
     if (size > Pipe::kMaxSize &&
-        !current_process()->credentials.has_capability(kCapSysResource)) {
+        !current_credentials().has_capability(kCapSysResource)) {
         return Error(EPERM);
     }
     return static_cast<long>(TRY(pipe->resize(size)));

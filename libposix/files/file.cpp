@@ -73,9 +73,9 @@ Result<RefPtr<Inode>> make_anonymous_inode(uint32_t mode) {
     RefPtr<Inode> inode = TRY(make_ref<Inode>(*file_system));
     inode->number = ++last_number;
     inode->mode = mode;
-    if (Process* process = current_process()) {
-        inode->uid = process->credentials.fsuid;
-        inode->gid = process->credentials.fsgid;
+    if (current_process()) {
+        inode->uid = current_credentials().fsuid;
+        inode->gid = current_credentials().fsgid;
     }
     timespec now = current_time();
     inode->access_time = inode->modify_time = inode->change_time = inode->birth_time = now;

@@ -28,7 +28,7 @@ bool is_later(const timespec& a, const timespec& b) {
 // A write by someone without CAP_FSETID takes away set-user-id and set-group-id.
 void drop_privilege_bits(Inode& inode) {
     if (!(inode.mode & (S_ISUID | S_ISGID))) return;
-    if (current_process()->credentials.has_capability(kCapFsetid)) return;
+    if (current_credentials().has_capability(kCapFsetid)) return;
     inode.mode &= ~S_ISUID;
     if (inode.mode & S_IXGRP) inode.mode &= ~S_ISGID;
 }

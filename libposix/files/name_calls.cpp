@@ -17,7 +17,7 @@ namespace {
 
 using Last = PathWalker::Last;
 
-const Credentials& credentials() { return current_process()->credentials; }
+const Credentials& credentials() { return current_credentials(); }
 
 Result<long> make_node(int dirfd, UserIn<char> path, NewInode what) {
     PathArgument argument;

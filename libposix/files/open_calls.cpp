@@ -135,7 +135,7 @@ Result<long> sys_memfd_create(UserIn<char> name, unsigned flags) {
     memcpy(text, kPrefix.data(), kPrefix.size());
     std::string_view given = TRY(read_string(name, text + kPrefix.size(), kRoom, EINVAL));
     RefPtr<TmpfsFileSystem> file_system = TRY(shared_memory_file_system());
-    const Credentials& who = current_process()->credentials;
+    const Credentials& who = current_credentials();
     NewInode what = {.mode = S_IFREG | 0777, .uid = who.fsuid, .gid = who.fsgid};
     RefPtr<Inode> inode = TRY(file_system->make_inode(what));
     inode->link_count = 0;

@@ -28,7 +28,7 @@ Result<void> PathArgument::read(UserIn<char> path, int dirfd) {
 WalkContext PathArgument::context() const {
     const Process& process = *current_process();
     return {process.file_system->root, directory_ ? directory_ : process.file_system->cwd,
-            process.credentials};
+            current_credentials()};
 }
 
 Result<Path> PathArgument::resolve(uint32_t walk_flags) const {

@@ -91,7 +91,7 @@ Result<long> access_at(int dirfd, UserIn<char> path, int mode, int flags) {
     PathArgument argument;
     TRY(argument.read(path, dirfd));
     // Without AT_EACCESS the real ids count, and root's powers with the real user.
-    Credentials who = current_process()->credentials;
+    Credentials who = current_credentials();
     if (!(flags & AT_EACCESS)) {
         who.fsuid = who.uid;
         who.fsgid = who.gid;

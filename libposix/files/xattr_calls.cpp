@@ -53,7 +53,7 @@ Result<Buffer> make_buffer(size_t size) {
 
 // Who may read or write which name space.
 Result<void> check_access(const Inode& inode, std::string_view name, uint32_t wanted) {
-    const Credentials& who = current_process()->credentials;
+    const Credentials& who = current_credentials();
     bool writes = wanted & kMayWrite;
     if (name.starts_with("trusted.")) {
         if (who.has_capability(kCapSysAdmin)) return {};

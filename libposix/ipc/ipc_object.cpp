@@ -8,7 +8,7 @@
 namespace coracle {
 
 void IpcObject::set_creator(int32_t object_key, int flags) {
-    const Credentials& who = current_process()->credentials;
+    const Credentials& who = current_credentials();
     key = object_key;
     mode = static_cast<uint32_t>(flags) & 0777;
     uid = creator_uid = who.euid;
@@ -16,7 +16,7 @@ void IpcObject::set_creator(int32_t object_key, int flags) {
 }
 
 Result<void> IpcObject::check_access(uint32_t wanted) const {
-    const Credentials& who = current_process()->credentials;
+    const Credentials& who = current_credentials();
     uint32_t granted = mode & 7;
     if (who.euid == uid || who.euid == creator_uid) {
         granted = mode >> 6 & 7;
@@ -28,7 +28,7 @@ Result<void> IpcObject::check_access(uint32_t wanted) const {
 }
 
 Result<void> IpcObject::check_owner() const {
-    const Credentials& who = current_process()->credentials;
+    const Credentials& who = current_credentials();
     if (who.euid == uid || who.euid == creator_uid) return {};
     // Linux asks for CAP_SYS_ADMIN; who owns all IPC objects may as well do that here.
     if (who.has_capability(kCapSysAdmin) || who.has_capability(kCapIpcOwner)) return {};

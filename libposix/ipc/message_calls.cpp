@@ -156,7 +156,7 @@ Result<long> sys_msgctl(int id, int command, unsigned long buf) {
         queue->wake();
         return 0;
     }
-    const bool may_raise = current_process()->credentials.has_capability(kCapSysResource);
+    const bool may_raise = current_credentials().has_capability(kCapSysResource);
     if (given.msg_qbytes > MessageQueue::kDefaultBytes && !may_raise) return Error(EPERM);
     TRY(queue->change(given.msg_perm));
     queue->max_bytes = given.msg_qbytes;

@@ -33,7 +33,7 @@ class NamedQueues {
     }
     // ENOSPC: too many.
     Result<void> check_room() const {
-        const bool may_have_more = current_process()->credentials.has_capability(kCapSysResource);
+        const bool may_have_more = current_credentials().has_capability(kCapSysResource);
         if (count_ >= PosixQueue::kMaxQueues && !may_have_more) return Error(ENOSPC);
         return {};
     }
@@ -58,7 +58,7 @@ NamedQueues& named_queues() {
 }
 
 const Credentials& credentials() {
-    return current_process()->credentials;
+    return current_credentials();
 }
 
 // The C library has taken the first slash off.

@@ -72,7 +72,7 @@ Result<long> status(int id, int command, uint64_t address) {
 }
 
 Result<long> set_lock(SharedSegment& segment, bool locked) {
-    const Credentials& who = current_process()->credentials;
+    const Credentials& who = current_credentials();
     if (!who.has_capability(kCapIpcLock)) {
         if (who.euid != segment.uid && who.euid != segment.creator_uid) return Error(EPERM);
         if (locked && current_process()->limits.soft(Resource::kLockedMemory) == 0) {

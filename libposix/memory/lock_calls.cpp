@@ -46,12 +46,12 @@ Result<long> lock_range(uint64_t address, size_t length, bool on_fault) {
 bool may_lock_memory() {
     const Process& process = *current_process();
     return process.limits.soft(Resource::kLockedMemory) != 0 ||
-           process.credentials.has_capability(kCapIpcLock);
+           current_credentials().has_capability(kCapIpcLock);
 }
 
 bool may_lock_bytes(uint64_t more) {
     const Process& process = *current_process();
-    if (process.credentials.has_capability(kCapIpcLock)) return true;
+    if (current_credentials().has_capability(kCapIpcLock)) return true;
     uint64_t limit = process.limits.soft(Resource::kLockedMemory);
     return more <= limit && process.address_space->locked_bytes() <= limit - more;
 }
@@ -84,7 +84,7 @@ Result<long> sys_mlockall(int flags) {
     AddressSpace& space = current_address_space();
     const Process& process = *current_process();
     bool fits = space.mapped_bytes() <= process.limits.soft(Resource::kLockedMemory) ||
-                process.credentials.has_capability(kCapIpcLock);
+                current_credentials().has_capability(kCapIpcLock);
     if ((flags & MCL_CURRENT) && !fits) return Error(ENOMEM);
     bool on_fault = (flags & MCL_ONFAULT) != 0;
     space.lock_future = (flags & MCL_FUTURE) != 0;

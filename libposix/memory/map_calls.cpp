@@ -68,7 +68,7 @@ Result<void> set_anonymous(MapRequest& request) {
 
 Result<void> check_fixed_address(uint64_t address) {
     bool may =
-        address >= kLowestAddress || current_process()->credentials.has_capability(kCapSysRawio);
+        address >= kLowestAddress || current_credentials().has_capability(kCapSysRawio);
     if (!may) return Error(EPERM);
     return {};
 }

@@ -93,7 +93,7 @@ Result<long> sys_mbind(unsigned long address, unsigned long length, int mode,
                        UserIn<unsigned long> mask, unsigned long max_node, unsigned int flags) {
     constexpr unsigned kKnown = MPOL_MF_STRICT | MPOL_MF_MOVE | MPOL_MF_MOVE_ALL;
     if (flags & ~kKnown) return Error(EINVAL);
-    bool may_move_all = current_process()->credentials.has_capability(kCapSysNice);
+    bool may_move_all = current_credentials().has_capability(kCapSysNice);
     if ((flags & MPOL_MF_MOVE_ALL) && !may_move_all) return Error(EPERM);
     if (!is_page_aligned(address)) return Error(EINVAL);
     uint64_t end = address + page_up(length);

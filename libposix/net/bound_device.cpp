@@ -30,7 +30,7 @@ Result<int> read_index(int option, UserIn<char> value, unsigned length) {
 Result<void> set_bound_device(Socket& socket, int option, UserIn<char> value, unsigned length) {
     start_network();
     int index = TRY(read_index(option, value, length));
-    bool may_change = current_process()->credentials.has_capability(kCapNetRaw);
+    bool may_change = current_credentials().has_capability(kCapNetRaw);
     if (socket.options.bound_device && !may_change) return Error(EPERM);
     socket.options.bound_device = index;
     return {};

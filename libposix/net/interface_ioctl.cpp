@@ -160,7 +160,7 @@ bool is_change(uint32_t command) {
 Result<long> interface_ioctl(uint32_t command, uint64_t argument) {
     start_network();
     if (is_change(command)) return Error(EPERM);
-    bool may_administer = current_process()->credentials.has_capability(kCapNetAdmin);
+    bool may_administer = current_credentials().has_capability(kCapNetAdmin);
     if (command == SIOCSIFMTU && !may_administer) return Error(EPERM);
     if (command == SIOCGIFCONF) return list_interfaces(argument);
     bool is_known =

@@ -21,7 +21,7 @@ constexpr uint32_t kTimestampingMask = 0xffff;  // SOF_TIMESTAMPING_MASK of Linu
 constexpr uint32_t kMaxFreePriority = 6;
 
 bool has_capability(Capability capability) {
-    return current_process()->credentials.has_capability(capability);
+    return current_credentials().has_capability(capability);
 }
 bool may_administer() {
     return has_capability(kCapNetRaw) || has_capability(kCapNetAdmin);

@@ -17,7 +17,7 @@ struct rlimit to_rlimit(const ResourceLimit& limit) { return {limit.soft, limit.
 
 Result<void> set_limit(unsigned int resource, const struct rlimit& wanted) {
     Process& process = *current_process();
-    const bool may_raise = process.credentials.has_capability(kCapSysResource);
+    const bool may_raise = current_credentials().has_capability(kCapSysResource);
     return process.limits.set(TRY(checked_resource(resource)), {wanted.rlim_cur, wanted.rlim_max},
                               may_raise);
 }

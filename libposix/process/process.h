@@ -89,6 +89,7 @@ struct ThreadState {
     bool has_ended = false;
     bool is_unparked = false;    // park_calls.cpp
     bool is_kernel_thread = false;  // libposix/process/kernel_thread.h
+    const Credentials* credentials = nullptr;  // current_credentials()
     uint32_t wait_status = 0;    // of one that has ended
     uint64_t start_time_ns = 0;  // monotonic
     VforkWait* vfork = nullptr;  // of its maker, if that waits
@@ -102,6 +103,12 @@ struct ThreadState {
     uint64_t timer_slack_ns = kDefaultTimerSlackNs;
     MemoryPolicy memory_policy;
 };
+
+// Whose rights the current thread has: its process's, unless it acts for somebody
+// (libposix/process/kernel_thread.h).
+inline const Credentials& current_credentials() {
+    return *current_thread()->state->credentials;
+}
 
 // Ends the whole process with a wait status as wait(2) encodes it; the VM powers off with the
 // first process.

@@ -72,7 +72,7 @@ void apply_first_scheduling(Thread& thread) {
 }
 
 Result<void> check_may_schedule(const Thread& thread) {
-    const Credentials& own = current_process()->credentials;
+    const Credentials& own = current_credentials();
     const Credentials& other = thread.process->credentials;
     if (own.euid != other.euid && own.euid != other.uid && !may_raise_priority()) {
         return Error(EPERM);
@@ -87,6 +87,6 @@ bool may_set_nice(const Thread& thread, int nice) {
     return wanted <= thread.process->limits.soft(Resource::kNice);
 }
 
-bool may_raise_priority() { return current_process()->credentials.has_capability(kCapSysNice); }
+bool may_raise_priority() { return current_credentials().has_capability(kCapSysNice); }
 
 }  // namespace coracle

@@ -53,6 +53,7 @@ void add_thread(Process& process, Thread& thread) {
     thread.tid = allocate_tid();
     if (process.threads.empty()) process.pid = thread.tid;
     thread.state->start_time_ns = monotonic_ns();
+    thread.state->credentials = &process.credentials;
     threads_by_tid.insert(thread);
     process.threads.push_back(thread);
     if (!thread.state->is_kernel_thread) process.live_threads++;

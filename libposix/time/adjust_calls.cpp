@@ -32,7 +32,7 @@ Result<long> adjust(UserInOut<struct timex> buffer) {
     struct timex state = TRY(buffer.read());
     constexpr unsigned kSingleShotRead = ADJ_OFFSET_SS_READ;
     if (state.modes != 0 && state.modes != kSingleShotRead) {
-        if (!current_process()->credentials.has_capability(kCapSysTime)) return Error(EPERM);
+        if (!current_credentials().has_capability(kCapSysTime)) return Error(EPERM);
         if ((state.modes & ~static_cast<unsigned>(ADJ_NANO)) != ADJ_SETOFFSET) return Error(EPERM);
         TRY(step_by(state));
     }

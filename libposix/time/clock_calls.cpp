@@ -20,7 +20,7 @@ struct timezone system_timezone;
 
 // EPERM, or EINVAL for a time that would put the boot before 1970.
 Result<void> set_wall_clock(uint64_t ns) {
-    if (!current_process()->credentials.has_capability(kCapSysTime)) return Error(EPERM);
+    if (!current_credentials().has_capability(kCapSysTime)) return Error(EPERM);
     if (ns < monotonic_ns()) return Error(EINVAL);
     set_realtime(ns);
     return {};
@@ -66,7 +66,7 @@ Result<long> sys_settimeofday(UserIn<timeval> time, UserIn<struct timezone> zone
     }
     struct timezone wanted_zone{};
     if (zone) wanted_zone = TRY(zone.read());
-    if (!current_process()->credentials.has_capability(kCapSysTime)) return Error(EPERM);
+    if (!current_credentials().has_capability(kCapSysTime)) return Error(EPERM);
     if (zone) {
         const int west = wanted_zone.tz_minuteswest;
         if (west > kMaxMinutesWest || west < -kMaxMinutesWest) return Error(EINVAL);

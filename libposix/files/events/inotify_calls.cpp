@@ -31,7 +31,7 @@ Result<long> sys_inotify_add_watch(int fd, UserIn<char> path, unsigned mask) {
     const uint32_t walk_flags =
         (mask & IN_DONT_FOLLOW ? 0u : kFollowLast) | (mask & IN_ONLYDIR ? kLastIsDirectory : 0u);
     Path place = TRY(argument.resolve(walk_flags));
-    TRY(check_permission(place.inode(), kMayRead, current_process()->credentials));
+    TRY(check_permission(place.inode(), kMayRead, current_credentials()));
     return TRY(inotify->watch(place.dentry->inode_ref(), mask));
 }
 

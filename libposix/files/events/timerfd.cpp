@@ -163,7 +163,7 @@ Result<long> sys_timerfd_create(int clock, int flags) {
             break;
         case CLOCK_REALTIME_ALARM:
         case CLOCK_BOOTTIME_ALARM:
-            if (!current_process()->credentials.has_capability(kCapWakeAlarm)) return Error(EPERM);
+            if (!current_credentials().has_capability(kCapWakeAlarm)) return Error(EPERM);
             break;
         default:
             return Error(EINVAL);

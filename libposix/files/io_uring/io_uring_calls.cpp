@@ -88,7 +88,7 @@ Result<RefPtr<IoUring>> make_ring(const io_uring_params& params, RefPtr<RingMemo
     if (params.flags & IORING_SETUP_SQPOLL) {
         const uint64_t asked_ns = params.sq_thread_idle * kNsPerMs;
         watch = TRY(make_unique_object<SubmissionPoller::Watch>(
-            memory, asked_ns != 0 ? asked_ns : kDefaultIdleNs));
+            memory, asked_ns != 0 ? asked_ns : kDefaultIdleNs, current_credentials()));
     }
     Path path = TRY(make_event_path("[io_uring]"));
     RefPtr<Inode> inode = path.dentry->inode_ref();

@@ -61,6 +61,7 @@ bool SubmissionPoller::serve() {
     for (; watch; watch = watch->next) {
         if (!watch->ring || !watch->is_enabled) continue;
         const RefPtr<IoUring> ring(watch->ring);  // a request may sleep
+        const ActingFor owner(watch->credentials);
         had_work |= ring->serve(most);
     }
     return had_work;

@@ -14,6 +14,7 @@
 
 #include "kernel-min/sched/wait.h"
 #include "libposix/files/io_uring/ring_memory.h"
+#include "libposix/process/credentials.h"
 
 namespace coracle {
 
@@ -22,9 +23,11 @@ class IoUring;
 class SubmissionPoller : public RefCounted<SubmissionPoller> {
   public:
     struct Watch {
-        Watch(RefPtr<RingMemory> rings, uint64_t idle) : memory(std::move(rings)), idle_ns(idle) {}
+        Watch(RefPtr<RingMemory> rings, uint64_t idle, const Credentials& who)
+            : memory(std::move(rings)), idle_ns(idle), credentials(who) {}
         const RefPtr<RingMemory> memory;
         const uint64_t idle_ns;
+        const Credentials credentials;  // of who set the ring up: its requests' rights
         IoUring* ring = nullptr;  // null again once it has ended
         std::atomic<bool> is_enabled = false;
         Watch* next = nullptr;

@@ -116,7 +116,7 @@ class TerminalFile final : public File {
 Result<RefPtr<File>> open_terminal(const Path& path, const RefPtr<Inode>& inode, uint32_t flags) {
     Terminal& terminal = Terminal::instance();
     if (!terminal.is_present()) return Error(ENXIO);
-    if (terminal.is_exclusive() && !current_process()->credentials.has_capability(kCapSysAdmin)) {
+    if (terminal.is_exclusive() && !current_credentials().has_capability(kCapSysAdmin)) {
         return Error(EBUSY);
     }
     return RefPtr<File>(TRY(make_ref<TerminalFile>(path, inode, flags)));

@@ -230,7 +230,7 @@ Result<long> Terminal::queue_ioctl(uint32_t command, uint64_t argument) {
             return 0;
         case TIOCSTI: {
             Process& process = *current_process();
-            if (!controls(process) && !process.credentials.has_capability(kCapSysAdmin)) {
+            if (!controls(process) && !current_credentials().has_capability(kCapSysAdmin)) {
                 return Error(EPERM);
             }
             char key = TRY(UserIn<char>(argument).read());

@@ -78,7 +78,7 @@ Result<int> read_int_or_byte(UserIn<char> value, unsigned length) {
 }
 
 bool may_be_transparent() {
-    const auto& credentials = current_process()->credentials;
+    const auto& credentials = current_credentials();
     return credentials.has_capability(kCapNetAdmin) || credentials.has_capability(kCapNetRaw);
 }
 

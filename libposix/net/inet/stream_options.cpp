@@ -152,7 +152,7 @@ Result<void> StreamSocket::set_tcp_option(int option, UserIn<char> value, unsign
         case TCP_THIN_DUPACK:
             return check_range(number, 0, 1);
         case TCP_REPAIR:
-            if (!current_process()->credentials.has_capability(kCapNetAdmin)) return Error(EPERM);
+            if (!current_credentials().has_capability(kCapNetAdmin)) return Error(EPERM);
             return Error(EINVAL);
         default:
             return Error(ENOPROTOOPT);

@@ -19,7 +19,7 @@ Result<RefPtr<Socket>> create_stream_socket(Socket::Kind kind, uint32_t flags) {
 
 StreamSocket::StreamSocket(SocketPlace place, uint32_t flags, Kind kind)
     : Socket(std::move(place.path), std::move(place.inode), flags, kind),
-      user_(current_process()->credentials.euid) {
+      user_(current_credentials().euid) {
     if (kind.family == AF_INET) local_.address = remote_.address = IpAddress::any_v4();
     options.send_buffer = tcp_stack().settings.send_memory.initial;
     options.receive_buffer = tcp_stack().settings.receive_memory.initial;
@@ -112,7 +112,7 @@ Result<void> StreamSocket::bind(const SocketAddress& address) {
     TRY(check_bindable(local, inet_.freebind || inet_.transparent));
     constexpr uint16_t kFirstFree = 1024;
     if (local.port != 0 && local.port < kFirstFree &&
-        !current_process()->credentials.has_capability(kCapNetBindService)) {
+        !current_credentials().has_capability(kCapNetBindService)) {
         return Error(EACCES);
     }
     if (state() != State::kClosed || local_.port != 0) return Error(EINVAL);

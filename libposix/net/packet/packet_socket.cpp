@@ -48,7 +48,7 @@ BufferPtr copy_frame(const Buffer& frame, size_t skip, size_t left) {
 }
 
 Result<RefPtr<Socket>> create(Socket::Kind kind, uint32_t flags) {
-    if (!current_process()->credentials.has_capability(kCapNetRaw)) return Error(EPERM);
+    if (!current_credentials().has_capability(kCapNetRaw)) return Error(EPERM);
     if (kind.type != SOCK_RAW && kind.type != SOCK_DGRAM) return Error(ESOCKTNOSUPPORT);
     start_network();
     SocketPlace place = TRY(make_socket_place());
@@ -68,7 +68,7 @@ void register_packet_sockets() {
 PacketSocket::PacketSocket(SocketPlace place, uint32_t flags, Kind kind)
     : Socket(std::move(place.path), std::move(place.inode), flags, kind),
       hook_{__builtin_bswap16(static_cast<uint16_t>(kind.protocol)), 0},
-      user_(current_process()->credentials.euid) {
+      user_(current_credentials().euid) {
     sockets.push_back(*this);
     set_frame_tap(on_frame);
 }

@@ -36,7 +36,7 @@ void error_input(const IcmpError& error) {
 }
 
 Result<RefPtr<Socket>> create_raw(Socket::Kind kind, uint32_t flags) {
-    if (!current_process()->credentials.has_capability(kCapNetRaw)) return Error(EPERM);
+    if (!current_credentials().has_capability(kCapNetRaw)) return Error(EPERM);
     SocketPlace place = TRY(make_socket_place());
     return RefPtr<Socket>(TRY(make_ref<RawSocket>(std::move(place), flags, kind)));
 }
@@ -63,7 +63,7 @@ void register_raw_sockets() {
 
 RawSocket::RawSocket(SocketPlace place, uint32_t flags, Kind kind)
     : DatagramSocket(std::move(place), flags, kind),
-      user_(current_process()->credentials.euid) {
+      user_(current_credentials().euid) {
     sends_headers_ = kind.protocol == IPPROTO_RAW;
     if (kind.family == AF_INET6 && kind.protocol == IPPROTO_ICMPV6) {
         checksum_offset_ = offsetof(icmp6hdr, icmp6_cksum);

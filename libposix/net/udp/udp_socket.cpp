@@ -38,7 +38,7 @@ void register_udp() {
 }
 
 UdpSocket::UdpSocket(SocketPlace place, uint32_t flags, Kind kind)
-    : DatagramSocket(std::move(place), flags, kind), user_(current_process()->credentials.euid) {}
+    : DatagramSocket(std::move(place), flags, kind), user_(current_credentials().euid) {}
 
 UdpSocket::~UdpSocket() {
     if (zero_copy_) zero_copy_->detach();
@@ -58,7 +58,7 @@ Result<void> UdpSocket::bind(const SocketAddress& address) {
     TRY(check_bindable(local, inet_.freebind || inet_.transparent));
     constexpr uint16_t kFirstFree = 1024;
     if (local.port != 0 && local.port < kFirstFree &&
-        !current_process()->credentials.has_capability(kCapNetBindService)) {
+        !current_credentials().has_capability(kCapNetBindService)) {
         return Error(EACCES);
     }
     if (local_.port != 0) return Error(EINVAL);

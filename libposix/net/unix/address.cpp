@@ -50,9 +50,8 @@ UnixEndpoint* find_by_inode(const Inode& inode) {
 }
 
 WalkContext walk_context() {
-    const Process& process = *current_process();
-    const FileSystemContext& place = *process.file_system;
-    return {place.root, place.cwd, process.credentials};
+    const FileSystemContext& place = *current_process()->file_system;
+    return {place.root, place.cwd, current_credentials()};
 }
 
 Result<void> bind_abstract(UnixEndpoint& endpoint, const UnixName& name) {
@@ -72,7 +71,7 @@ Result<void> bind_path(UnixEndpoint& endpoint, const UnixName& name) {
     }
     if (endpoint.address) return Error(EINVAL);
     NewInode what = {.mode = S_IFSOCK | 0777};
-    Path path = TRY(create_last(walker, current_process()->credentials, what));
+    Path path = TRY(create_last(walker, current_credentials(), what));
     const uint64_t hash = hash_of(path.inode());
     endpoint.address = TRY(make_ref<UnixAddress>(name, std::move(path)));
     bucket(hash).push_back(endpoint);
@@ -141,7 +140,7 @@ Result<RefPtr<UnixEndpoint>> find_unix(const UnixName& name, int type) {
         return RefPtr<UnixEndpoint>(found);
     }
     Path path = TRY(PathWalker(walk_context(), kFollowLast).resolve(name.text()));
-    TRY(check_permission(path.inode(), kMayWrite, current_process()->credentials));
+    TRY(check_permission(path.inode(), kMayWrite, current_credentials()));
     if (!S_ISSOCK(path.inode().mode)) return Error(ECONNREFUSED);
     UnixEndpoint* found = find_by_inode(path.inode());
     if (!found) return Error(ECONNREFUSED);

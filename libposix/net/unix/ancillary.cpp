@@ -12,7 +12,7 @@ namespace {
 
 UnixCredentials own_credentials() {
     const Process& process = *current_process();
-    return {process.pid, process.credentials.uid, process.credentials.gid};
+    return {process.pid, current_credentials().uid, current_credentials().gid};
 }
 
 bool is_one_of(uint32_t id, uint32_t real, uint32_t effective, uint32_t saved) {
@@ -24,9 +24,8 @@ Result<UnixCredentials> read_credentials(std::span<const char> data) {
     UnixCredentials given;
     if (data.size() != sizeof(given)) return Error(EINVAL);
     memcpy(&given, data.data(), sizeof(given));
-    const Process& process = *current_process();
-    const Credentials& own = process.credentials;
-    const bool is_own_pid = given.pid == process.pid || own.has_capability(kCapSysAdmin);
+    const Credentials& own = current_credentials();
+    const bool is_own_pid = given.pid == current_process()->pid || own.has_capability(kCapSysAdmin);
     const bool is_own_uid =
         is_one_of(given.uid, own.uid, own.euid, own.suid) || own.has_capability(kCapSetuid);
     const bool is_own_gid =

@@ -33,9 +33,9 @@ void UnixEndpoint::close() {
 }
 
 void UnixEndpoint::note_own_credentials() {
-    const Process& process = *current_process();
-    peer_credentials = {process.pid, process.credentials.euid, process.credentials.egid};
-    peer_groups = process.credentials.supplementary;
+    const Credentials& own = current_credentials();
+    peer_credentials = {current_process()->pid, own.euid, own.egid};
+    peer_groups = own.supplementary;
 }
 
 void UnixEndpoint::release_send_buffer(uint32_t size) {

@@ -104,10 +104,9 @@ Result<UnixRightsPtr> copy_rights(const UnixRights& rights) {
 }
 
 Result<void> launch_rights(UnixRights& rights) {
-    const Process& process = *current_process();
-    if (files_in_flight > process.limits.soft(Resource::kOpenFiles) &&
-        !process.credentials.has_capability(kCapSysResource) &&
-        !process.credentials.has_capability(kCapSysAdmin)) {
+    if (files_in_flight > current_process()->limits.soft(Resource::kOpenFiles) &&
+        !current_credentials().has_capability(kCapSysResource) &&
+        !current_credentials().has_capability(kCapSysAdmin)) {
         return Error(ETOOMANYREFS);
     }
     files_in_flight += rights.count;
