@@ -115,6 +115,7 @@ void run_mkfs(const std::string& folder, const std::string& output, bool as_root
     command.push_back(output);
     command.push_back(folder);
     std::vector<char*> argv;
+    argv.reserve(command.size() + 1);
     for (std::string& word : command) argv.push_back(word.data());
     argv.push_back(nullptr);
     std::vector<char*> environment = {const_cast<char*>(kBuildTime)};

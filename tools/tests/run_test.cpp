@@ -299,8 +299,8 @@ TEST(RunSignals, SigtermKillsAfterTheStopTimeout) {
 
 TEST(RunSignals, AProgramThatEndsInTimeKeepsItsStatus) {
     HostRun run({"--stop-timeout", "5", "sh", "-c",
-                 "trap 'sleep 1; echo late; exit 6' TERM; echo ready; "
-                 "while :; do sleep 0.05; done"});
+                 ("trap 'sleep 1; echo late; exit 6' TERM; echo ready; "
+                  "while :; do sleep 0.05; done")});
     ASSERT_TRUE(run.wait_for("ready\n"));
     kill(run.pid, SIGTERM);
     EXPECT_EQ(run.finish(), 6);

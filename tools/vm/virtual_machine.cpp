@@ -77,6 +77,7 @@ VirtualMachine::VirtualMachine(const std::vector<std::string>& command) {
     }
     UniqueFd result_read(result_ends[0]), result_write(result_ends[1]);
     std::vector<char*> argv;
+    argv.reserve(command.size() + 1);
     for (const std::string& word : command) argv.push_back(const_cast<char*>(word.c_str()));
     argv.push_back(nullptr);
 
