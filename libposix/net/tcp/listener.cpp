@@ -11,10 +11,12 @@ namespace coracle::net::tcp {
 
 Listener::Listener(Stack& stack, const Endpoint& at, const ConnectionOptions& chosen,
                    uint32_t queue_limit)
-    : local(at), options(chosen), backlog(queue_limit), stack_(stack) {}
+    : local(at), options(chosen), backlog(queue_limit), stack_(stack) {
+    (void)accept_queues_.allocate();
+}
 
 Listener::~Listener() {
-    ASSERT(accept_queue_.empty() && half_open_.empty());
+    ASSERT(accept_count_ == 0 && half_open_.empty());
 }
 
 int Listener::match(const FlowKey& flow) const {
@@ -29,10 +31,28 @@ int Listener::match(const FlowKey& flow) const {
     return local.address.is_v4() ? -1 : score + 1;
 }
 
+// Precondition: some connection waits.
+Listener::AcceptQueue& Listener::choose_accept_queue() {
+    AcceptQueue& own = accept_queues_.current();
+    const bool others_wait = own.count < accept_count_;
+    if (own.count && (!others_wait || own_in_a_row_ < kMaxOwnInARow)) {
+        own_in_a_row_ = others_wait ? own_in_a_row_ + 1 : 0;
+        return own;
+    }
+    own_in_a_row_ = 0;
+    AcceptQueue* longest = nullptr;
+    accept_queues_.for_each([&](AcceptQueue& queue) {
+        if (&queue != &own && (!longest || queue.count > longest->count)) longest = &queue;
+    });
+    return *longest;
+}
+
 RefPtr<Connection> Listener::accept() {
-    if (accept_queue_.empty()) return nullptr;
-    Connection& connection = accept_queue_.front();
-    accept_queue_.pop_front();
+    if (accept_count_ == 0) return nullptr;
+    AcceptQueue& queue = choose_accept_queue();
+    Connection& connection = queue.connections.front();
+    queue.connections.pop_front();
+    queue.count--;
     accept_count_--;
     connection.listener = nullptr;
     return adopt_ref(&connection);
@@ -40,7 +60,9 @@ RefPtr<Connection> Listener::accept() {
 
 bool Listener::enqueue(Connection& connection) {
     connection.ref();
-    accept_queue_.push_back(connection);
+    AcceptQueue& queue = accept_queues_.current();
+    queue.connections.push_back(connection);
+    queue.count++;
     accept_count_++;
     if (observer) observer->on_tcp_event(kEventAccept);
     return true;

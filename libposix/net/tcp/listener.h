@@ -1,9 +1,13 @@
 // A listening socket: half-open connections (the SYN queue), and established ones that wait for
 // accept(2). Both are counted as Linux counts them.
 //
+// Each CPU has an accept queue of its own for the connections whose handshake ended on it, so that
+// who accepts there goes on with a connection where its segments arrive.
+//
 // Lifetime: counted; the socket holds a reference, and the stack one while it listens.
 #pragma once
 
+#include "kernel-min/sched/per_cpu.h"
 #include "libposix/net/tcp/connection.h"
 
 namespace coracle::net::tcp {
@@ -41,9 +45,13 @@ class Listener final : public RefCounted<Listener> {
     uint32_t backlog;
     Observer* observer = nullptr;
 
-    // The oldest connection that waits, null if there is none. The caller sets its observer.
+    // False: there was not enough memory for it, and it cannot be used.
+    bool has_memory() const { return accept_queues_.is_allocated(); }
+
+    // A connection that waits, null if there is none: the oldest of this CPU's; if there is none,
+    // or others have been passed over often, of the longest queue. The caller sets its observer.
     RefPtr<Connection> accept();
-    bool has_connection() const { return !accept_queue_.empty(); }
+    bool has_connection() const { return accept_count_ > 0; }
     uint32_t accept_queue_length() const { return accept_count_; }
     uint32_t syn_queue_length() const { return half_open_count_; }
 
@@ -61,6 +69,13 @@ class Listener final : public RefCounted<Listener> {
     Listener* next_of_port = nullptr;
 
   private:
+    struct AcceptQueue {
+        boost::intrusive::list<Connection> connections;  // each with a reference
+        uint32_t count = 0;
+    };
+    // How many of its own a CPU takes in a row while other CPUs' wait.
+    static constexpr uint32_t kMaxOwnInARow = 16;
+    AcceptQueue& choose_accept_queue();
     bool accept_queue_is_full() const { return accept_count_ > backlog; }
     void fill_half_open(HalfOpen& half_open, const Segment& segment);
     void send_syn_ack(const HalfOpen& half_open);
@@ -68,9 +83,10 @@ class Listener final : public RefCounted<Listener> {
     void open_connection(HalfOpen& half_open, Segment& segment, bool in_table);
 
     Stack& stack_;
-    uint32_t accept_count_ = 0;
+    uint32_t accept_count_ = 0;  // in all queues
+    uint32_t own_in_a_row_ = 0;
     uint32_t half_open_count_ = 0;
-    boost::intrusive::list<Connection> accept_queue_;  // each with a reference
+    PerCpu<AcceptQueue> accept_queues_;
     boost::intrusive::list<HalfOpen> half_open_;
 };
 

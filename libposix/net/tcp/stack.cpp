@@ -151,6 +151,7 @@ Listener* Stack::find_listener(const FlowKey& flow, uint64_t flow_hash) const {
 Result<RefPtr<Listener>> Stack::listen(const Endpoint& local, const ConnectionOptions& options,
                                        uint32_t backlog) {
     RefPtr<Listener> listener = TRY(make_ref<Listener>(*this, local, options, backlog));
+    if (!listener->has_memory()) return Error(ENOMEM);
     Listener*& bucket = listeners_[local.port % kPortBuckets];
     listener->next_of_port = bucket;
     bucket = RefPtr<Listener>(listener).leak_ref();

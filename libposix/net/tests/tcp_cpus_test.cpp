@@ -94,5 +94,85 @@ TEST_F(TcpCpus, CountersAreTheSumOfAll) {
     EXPECT_EQ(stack.total_counters().CurrEstab, 0u);
 }
 
+class AcceptQueues : public TcpCpus {
+  protected:
+    void arrive(unsigned cpu, uint16_t port) {
+        test_cpu = cpu;
+        flow.remote.port = port;
+        inject({.flags = kSyn, .sequence = 0});
+        EXPECT_EQ(next().flags, kSyn | kAck);
+        inject({});
+    }
+    // The port of the next one; 0: none waits.
+    uint16_t accept_on(unsigned cpu) {
+        test_cpu = cpu;
+        RefPtr<Connection> accepted = listener->accept();
+        if (!accepted) return 0;
+        const uint16_t port = accepted->key.remote.port;
+        accepted->close(true);
+        sent_.clear();
+        return port;
+    }
+};
+
+TEST_F(AcceptQueues, OwnConnectionsComeFirstAndInOrder) {
+    listen();
+    arrive(0, 6000);
+    arrive(2, 6001);
+    arrive(2, 6002);
+    arrive(1, 6003);
+    EXPECT_EQ(listener->accept_queue_length(), 4u);
+    EXPECT_EQ(accept_on(1), 6003);
+    EXPECT_EQ(accept_on(2), 6001);
+    EXPECT_EQ(accept_on(2), 6002);
+    EXPECT_EQ(listener->accept_queue_length(), 1u);
+    EXPECT_TRUE(listener->has_connection());
+    EXPECT_EQ(accept_on(2), 6000);
+    EXPECT_FALSE(listener->has_connection());
+    EXPECT_EQ(accept_on(2), 0);
+}
+
+TEST_F(AcceptQueues, CpuWithoutItsOwnTakesOfTheLongest) {
+    listen();
+    arrive(0, 6000);
+    arrive(1, 6001);
+    arrive(1, 6002);
+    EXPECT_EQ(accept_on(3), 6001);
+}
+
+TEST_F(AcceptQueues, BacklogIsThatOfAllTogether) {
+    listen(1);
+    arrive(0, 6000);
+    arrive(1, 6001);
+    test_cpu = 2;
+    flow.remote.port = 6002;
+    inject({.flags = kSyn, .sequence = 0});
+    expect_none();
+    EXPECT_EQ(listener->accept_queue_length(), 2u);
+    EXPECT_EQ(stack.total_counters().ListenOverflows, 1u);
+}
+
+TEST_F(AcceptQueues, NoneWaitsForEverBehindABusyCpu) {
+    listen(64);
+    arrive(1, 5999);
+    bool was_accepted = false;
+    for (uint16_t port = 6000; port < 6040 && !was_accepted; port++) {
+        arrive(0, port);
+        was_accepted = accept_on(0) == 5999;
+    }
+    EXPECT_TRUE(was_accepted);
+}
+
+TEST_F(AcceptQueues, ClosingTheListenerResetsThoseOfAllCpus) {
+    listen();
+    arrive(0, 6000);
+    arrive(2, 6001);
+    test_cpu = 1;
+    stack.stop_listening(*listener);
+    EXPECT_EQ(next().flags & kRst, kRst);
+    EXPECT_EQ(next().flags & kRst, kRst);
+    EXPECT_EQ(stack.flow_count(), 0u);
+}
+
 }  // namespace
 }  // namespace coracle::net::tcp
