@@ -36,12 +36,19 @@ Interface::Interface(std::string_view name, uint16_t hardware_type, uint32_t mtu
     name.copy(name_, name.size());
     table[interface_count++] = this;
     index_ = static_cast<uint32_t>(interface_count);
+    (void)statistics_.allocate();
 }
 
 Interface::~Interface() {
     // Only tests take one away, the last first.
     ASSERT(table[interface_count - 1] == this);
     interface_count--;
+}
+
+InterfaceStatistics Interface::total_statistics() const {
+    InterfaceStatistics total{};
+    statistics_.for_each([&](const InterfaceStatistics& of_cpu) { add_counters(total, of_cpu); });
+    return total;
 }
 
 Result<void> Interface::add_address(const InterfaceAddress& address) {

@@ -11,6 +11,7 @@
 #include <string_view>
 
 #include "kernel-min/lib/result.h"
+#include "kernel-min/sched/per_cpu.h"
 #include "libposix/net/address.h"
 #include "libposix/net/buffer.h"
 #include "libposix/net/receive_filter.h"
@@ -56,6 +57,8 @@ class Interface {
 
     Interface(std::string_view name, uint16_t hardware_type, uint32_t mtu);
     Interface(const Interface&) = delete;
+    // False: there was not enough memory for it, and it must stay down.
+    bool has_memory() const { return statistics_.is_allocated(); }
 
     std::string_view name() const { return name_; }
     uint32_t index() const { return index_; }
@@ -71,7 +74,10 @@ class Interface {
     MacAddress mac;
     Offloads offloads;
     ReceiveFilter receive_filter;
-    InterfaceStatistics statistics = {};
+
+    // What this CPU has counted, and all have.
+    InterfaceStatistics& statistics() { return statistics_.current(); }
+    InterfaceStatistics total_statistics() const;
 
     // Sends a packet that starts at its IP header to `next_hop`, a neighbour or a group: finds the
     // link address, cuts and sums in software what the device cannot, and hands over to transmit().
@@ -123,6 +129,7 @@ class Interface {
     size_t address_count_ = 0;
     Group groups_[kMaxGroups];
     size_t group_count_ = 0;
+    PerCpu<InterfaceStatistics> statistics_;
 };
 
 // All interfaces, by index from 1.

@@ -42,9 +42,8 @@ bool prepare_to_idle() {
 }
 
 void start_loopback() {
-    auto* created = new (std::nothrow) LoopbackInterface;
-    if (!created) return;
-    LoopbackInterface& lo = *created;
+    if (!new (std::nothrow) LoopbackInterface || !loopback()) return;
+    LoopbackInterface& lo = *loopback();
     (void)lo.add_address({.address = IpAddress::loopback_v4(), .prefix_length = 8, .broadcast = {}})
         .ok();
     (void)lo
@@ -80,7 +79,7 @@ void add_static_addresses(Interface& interface) {
 
 void start_card(virtio::Transport& transport) {
     std::unique_ptr<VirtioInterface> card(new (std::nothrow) VirtioInterface(card_count));
-    if (!card || !card->start(transport).ok()) return;
+    if (!card || !card->has_memory() || !card->start(transport).ok()) return;
     Interface& interface = *(cards[card_count++] = card.release());
     (void)interface.join_group(IpAddress::v4(224, 0, 0, 1)).ok();
     bool is_first = card_count == 1;

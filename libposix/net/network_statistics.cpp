@@ -29,7 +29,7 @@ void report_interface(const Interface& interface) {
     title.add(interface.name());
     title.add(":");
     Line line(title.text());
-    const InterfaceStatistics& s = interface.statistics;
+    const InterfaceStatistics s = interface.total_statistics();
     line.put("received", s.rx_packets);
     line.put("bytes", s.rx_bytes);
     line.put("sent", s.tx_packets);

@@ -28,7 +28,7 @@ Result<void> show_dev(TextBuffer& to, const PseudoContext&) {
         " face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs "
         "drop fifo colls carrier compressed\n");
     for (const Interface* interface : interfaces()) {
-        const InterfaceStatistics& s = interface->statistics;
+        const InterfaceStatistics s = interface->total_statistics();
         char name[IFNAMSIZ] = {};
         interface->name().copy(name, IFNAMSIZ - 1);
         to.print(

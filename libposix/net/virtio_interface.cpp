@@ -105,7 +105,7 @@ void VirtioInterface::on_interrupt(void* context) {
     auto& self = *static_cast<VirtioInterface*>(context);
     NetworkScope scope;
     self.device_.acknowledge_interrupt();
-    self.statistics.rx_interrupts++;
+    self.statistics().rx_interrupts++;
     const unsigned cpu = current_cpu()->id;
     bool any_used = false;
     for (unsigned i = 0; i < self.pair_count_; i++) {

@@ -106,12 +106,13 @@ bool VirtioQueuePair::receive_frames() {
         BufferPtr frame =
             take_frame(BufferPtr(reinterpret_cast<Buffer*>(used->token)), used->length);
         if (!frame) {
-            interface_.statistics.rx_errors++;
+            interface_.statistics().rx_errors++;
             continue;
         }
         received_++;
-        interface_.statistics.rx_packets++;
-        interface_.statistics.rx_bytes += frame->chain_length();
+        InterfaceStatistics& counted = interface_.statistics();
+        counted.rx_packets++;
+        counted.rx_bytes += frame->chain_length();
         receive_offload_.receive(std::move(frame));
     }
     if (any) {
@@ -122,7 +123,7 @@ bool VirtioQueuePair::receive_frames() {
 }
 
 bool VirtioQueuePair::poll() {
-    interface_.statistics.rx_polls++;
+    interface_.statistics().rx_polls++;
     bool any_sent = reclaim();
     if (awaited_sends) [[unlikely]]
         watch_transmit();
@@ -257,7 +258,7 @@ bool VirtioQueuePair::queue_frame(BufferPtr& frame) {
             size_t size = frame->chain_length();
             BufferPtr whole = Buffer::allocate(size);
             if (!whole) {
-                interface_.statistics.tx_dropped++;
+                interface_.statistics().tx_dropped++;
                 completed_++;
                 frame.reset();
                 return true;
@@ -282,8 +283,9 @@ bool VirtioQueuePair::queue_frame(BufferPtr& frame) {
 }
 
 void VirtioQueuePair::transmit(BufferPtr& frame) {
-    interface_.statistics.tx_packets++;
-    interface_.statistics.tx_bytes += frame->chain_length();
+    InterfaceStatistics& counted = interface_.statistics();
+    counted.tx_packets++;
+    counted.tx_bytes += frame->chain_length();
     write_header(*frame);
     if (transmit_.free_descriptors() < kQueueSize / 2) reclaim();
     if (backlog_.is_empty() && queue_frame(frame)) {
@@ -291,7 +293,7 @@ void VirtioQueuePair::transmit(BufferPtr& frame) {
         return;
     }
     if (backlog_count_ == kMaxBacklog) {
-        interface_.statistics.tx_dropped++;
+        counted.tx_dropped++;
         return;
     }
     accepted_++;
@@ -303,7 +305,7 @@ void VirtioQueuePair::transmit(BufferPtr& frame) {
 void VirtioQueuePair::flush() {
     has_queued_ = false;
     if (transmit_.publish()) {
-        interface_.statistics.tx_kicks++;
+        interface_.statistics().tx_kicks++;
         device_.notify_transmit(index_);
     }
     if (awaited_sends) [[unlikely]]

@@ -48,7 +48,7 @@ void arp_input(BufferPtr packet, Interface& interface) {
     if (!packet->copy_out(0, arp, kArpSize) || read_be16(arp + kHardware) != kHardwareEthernet ||
         read_be16(arp + kProtocol) != ETHERTYPE_IP || arp[kHardwareLength] != 6 ||
         arp[kProtocolLength] != 4) {
-        interface.statistics.rx_errors++;
+        interface.statistics().rx_errors++;
         return;
     }
     uint16_t operation = read_be16(arp + kOperation);

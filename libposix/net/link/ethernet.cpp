@@ -30,7 +30,7 @@ void transmit_one(Interface& interface, const MacAddress& to, uint16_t protocol,
     if (packet->headroom() < kEthernetHeaderSize) {
         BufferPtr front = Buffer::allocate(kSmallBufferCapacity, kPacketHeadroom);
         if (!front) {
-            interface.statistics.tx_dropped++;
+            interface.statistics().tx_dropped++;
             return;
         }
         front->info = packet->info;
@@ -89,7 +89,7 @@ void send_ethernet(Interface& interface, const MacAddress& to, uint16_t protocol
     while (BufferPtr segment = segmenter.next()) {
         transmit_one(interface, to, protocol, std::move(segment));
     }
-    interface.statistics.tx_dropped += segmenter.failed();
+    interface.statistics().tx_dropped += segmenter.failed();
 }
 
 void send_whole_frame(Interface& interface, BufferPtr frame) {
@@ -109,7 +109,7 @@ void send_whole_frame(Interface& interface, BufferPtr frame) {
         segment->info.checksum_start += sizeof(header);
         interface.transmit(std::move(segment));
     }
-    interface.statistics.tx_dropped += segmenter.failed();
+    interface.statistics().tx_dropped += segmenter.failed();
 }
 
 MacAddress ethernet_group(const IpAddress& group) {
@@ -122,7 +122,7 @@ MacAddress ethernet_group(const IpAddress& group) {
 
 void ethernet_input(BufferPtr frame, Interface& interface) {
     if (frame->length() < kEthernetHeaderSize) {
-        interface.statistics.rx_errors++;
+        interface.statistics().rx_errors++;
         return;
     }
     const uint8_t* header = frame->data();
@@ -135,7 +135,7 @@ void ethernet_input(BufferPtr frame, Interface& interface) {
     frame->info.ethernet_protocol = protocol;
     if (frame_tap) tap_frame(*frame, interface, type);
     if (type == PACKET_OTHERHOST) return;
-    if (type == PACKET_MULTICAST) interface.statistics.multicast++;
+    if (type == PACKET_MULTICAST) interface.statistics().multicast++;
     frame->pull(kEthernetHeaderSize);
     switch (protocol) {
         case ETHERTYPE_IP:
@@ -148,7 +148,7 @@ void ethernet_input(BufferPtr frame, Interface& interface) {
             arp_input(std::move(frame), interface);
             break;
         default:
-            interface.statistics.rx_dropped++;
+            interface.statistics().rx_dropped++;
     }
 }
 

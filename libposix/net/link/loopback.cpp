@@ -32,7 +32,11 @@ void tap_packet(Buffer& packet, Interface& interface, uint8_t packet_type) {
 LoopbackInterface::LoopbackInterface() : Interface("lo", ARPHRD_LOOPBACK, kLoopbackMtu) {
     flags = IFF_UP | IFF_RUNNING | IFF_LOOPBACK | IFF_LOWER_UP;
     offloads = {.checksum = true, .tso_v4 = true, .tso_v6 = true};
-    the_loopback = this;
+    if (has_memory() && queues_.allocate()) {
+        the_loopback = this;
+    } else {
+        flags = IFF_LOOPBACK;
+    }
 }
 
 LoopbackInterface* loopback() {
@@ -49,11 +53,12 @@ void LoopbackInterface::output(BufferPtr packet, const IpAddress&) {
 void LoopbackInterface::enqueue(BufferPtr packet) {
     packet->info.interface = this;
     size_t size = packet->chain_length();
-    statistics.tx_packets++;
-    statistics.tx_bytes += size;
-    statistics.rx_packets++;
-    statistics.rx_bytes += size;
-    queue_.push_back(std::move(packet));
+    InterfaceStatistics& counted = statistics();
+    counted.tx_packets++;
+    counted.tx_bytes += size;
+    counted.rx_packets++;
+    counted.rx_bytes += size;
+    queues_.current().push_back(std::move(packet));
     network_has_work();
 }
 
@@ -78,8 +83,9 @@ bool LoopbackInterface::receive_frame(Buffer& frame) {
 }
 
 void LoopbackInterface::poll() {
+    BufferQueue& queue = queues_.current();
     for (int budget = kPollBudget; budget > 0; budget--) {
-        BufferPtr packet = queue_.pop_front();
+        BufferPtr packet = queue.pop_front();
         if (!packet) return;
         auto& interface = *static_cast<Interface*>(packet->info.interface);
         if (packet->info.ethernet_protocol) [[unlikely]] {
@@ -101,7 +107,7 @@ void loop_back(BufferPtr packet, Interface& interface) {
     if (!the_loopback) return;
     packet->info.interface = &interface;
     packet->info.ethernet_protocol = 0;
-    the_loopback->queue_.push_back(std::move(packet));
+    the_loopback->queues_.current().push_back(std::move(packet));
     network_has_work();
 }
 

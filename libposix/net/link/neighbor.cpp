@@ -151,7 +151,7 @@ void queue(Neighbor& neighbor, BufferPtr packet) {
     if (neighbor.waiting_count == kMaxWaitingPackets) {
         neighbor.waiting.pop_front();
         neighbor.waiting_count--;
-        neighbor.interface->statistics.tx_dropped++;
+        neighbor.interface->statistics().tx_dropped++;
     }
     neighbor.waiting.push_back(std::move(packet));
     neighbor.waiting_count++;

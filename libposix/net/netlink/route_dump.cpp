@@ -85,7 +85,7 @@ bool write_link(MessageWriter& to, const DumpRequest& request, size_t number) {
     MacAddress broadcast{};
     if (!interface.is_loopback()) memset(broadcast.bytes, 0xff, sizeof(broadcast.bytes));
     to.attribute(IFLA_BROADCAST, broadcast);
-    rtnl_link_stats64 statistics = statistics_of(interface.statistics);
+    rtnl_link_stats64 statistics = statistics_of(interface.total_statistics());
     to.attribute(IFLA_STATS64, statistics);
     // The same in 32 bits each, which is what getifaddrs(3) shows.
     uint32_t narrow[sizeof(rtnl_link_stats) / 4] = {};
