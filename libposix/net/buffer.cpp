@@ -3,14 +3,11 @@
 #include <algorithm>
 
 #include "kernel-min/memory/heap.h"
-#ifndef CORACLE_HOST_TEST
-#include "kernel-min/sched/cpu.h"
-#endif
+#include "kernel-min/sched/per_cpu.h"
 
 namespace coracle::net {
 
 namespace {
-constexpr size_t kMaxCpus = 64;
 // What a CPU keeps of each class: 1 MiB of each, more of the headers that every packet needs.
 constexpr uint32_t kMaxFree[kBufferClasses] = {8192, 2048, 1024, 64, 16};
 
@@ -19,22 +16,19 @@ struct FreeList {
     uint32_t count = 0;
 };
 
-size_t cpu_index() {
-#ifdef CORACLE_HOST_TEST
-    return 0;
-#else
-    return current_cpu()->id;
-#endif
-}
+struct FreeLists {
+    FreeList of_class[kBufferClasses];
+};
 }  // namespace
 
 struct BufferPool {
-    FreeList lists[kMaxCpus][kBufferClasses];
+    PerCpu<FreeLists> cpus;
+    // These change only when the kernel's heap does.
     size_t allocated[kBufferClasses] = {};  // in use or free
     size_t failed = 0;
 
     void push(Buffer* block) {
-        FreeList& list = lists[cpu_index()][block->size_class_];
+        FreeList& list = cpus.current().of_class[block->size_class_];
         if (list.count >= kMaxFree[block->size_class_]) {
             allocated[block->size_class_]--;
             buffer_memory.allocated -= kBufferBlockSizes[block->size_class_];
@@ -46,7 +40,7 @@ struct BufferPool {
         list.count++;
     }
     void* pop(size_t size_class) {
-        FreeList& list = lists[cpu_index()][size_class];
+        FreeList& list = cpus.current().of_class[size_class];
         if (Buffer* block = list.first) [[likely]] {
             list.first = block->queue_next_;
             list.count--;
@@ -62,9 +56,9 @@ struct BufferPool {
         return block;
     }
     void drain() {
-        for (auto& cpu : lists) {
+        cpus.for_each([this](FreeLists& lists) {
             for (size_t size_class = 0; size_class < kBufferClasses; size_class++) {
-                FreeList& list = cpu[size_class];
+                FreeList& list = lists.of_class[size_class];
                 while (Buffer* block = list.first) {
                     list.first = block->queue_next_;
                     kernel_free(block);
@@ -73,12 +67,23 @@ struct BufferPool {
                 buffer_memory.allocated -= list.count * kBufferBlockSizes[size_class];
                 list.count = 0;
             }
-        }
+        });
     }
 };
 
 namespace {
-constinit BufferPool pool;
+// Never destroyed: buffers come back even then.
+union PoolStorage {
+    constexpr PoolStorage() : pool() {}
+    ~PoolStorage() {}
+    BufferPool pool;
+};
+constinit PoolStorage storage;
+constinit BufferPool& pool = storage.pool;
+}  // namespace
+
+bool allocate_buffer_pools() {
+    return pool.cpus.allocate();
 }
 
 void* Buffer::take_block(size_t size_class) {
@@ -162,7 +167,9 @@ bool Buffer::copy_out(size_t offset, void* to, size_t size) const {
 BufferStatistics buffer_statistics() {
     BufferStatistics statistics{};
     for (size_t size_class = 0; size_class < kBufferClasses; size_class++) {
-        for (auto& cpu : pool.lists) statistics.free[size_class] += cpu[size_class].count;
+        pool.cpus.for_each([&](const FreeLists& lists) {
+            statistics.free[size_class] += lists.of_class[size_class].count;
+        });
         statistics.in_use[size_class] = pool.allocated[size_class] - statistics.free[size_class];
     }
     statistics.failed_allocations = pool.failed;

@@ -327,6 +327,8 @@ struct BufferStatistics {
     size_t failed_allocations;
 };
 BufferStatistics buffer_statistics();
+// Before the first Buffer; when all CPUs run. False: out of memory.
+bool allocate_buffer_pools();
 // Gives the free lists back to the kernel's heap: when memory is short, and at a test's end.
 void drain_buffer_pools();
 

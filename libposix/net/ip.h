@@ -38,6 +38,7 @@ struct IpOutput {
     bool source_is_chosen = false;  // the unspecified address is meant
     bool has_router_alert = false;  // IPv6: a hop-by-hop option (RFC 2711)
     const Route* route = nullptr;   // if the sender has it
+    uint16_t* next_identification = nullptr;  // IPv4's, of a flow that counts its own
     const uint8_t* ipv4_options = nullptr;  // padded to 4 bytes; copied
     uint8_t ipv4_options_length = 0;
 };

@@ -91,7 +91,9 @@ void start_card(virtio::Transport& transport) {
 }  // namespace
 
 bool configure_network(const BootConfig& config) {
-    if (!counters_of_cpus.allocate() || !NetworkScope::prepare()) return false;
+    if (!allocate_buffer_pools() || !counters_of_cpus.allocate() || !NetworkScope::prepare()) {
+        return false;
+    }
     configuration = &config;
     // Somebody may be waiting for an answer at a tap; behind the user network nobody can.
     if (config.dhcp) start_network();

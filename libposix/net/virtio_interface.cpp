@@ -58,7 +58,7 @@ Result<void> VirtioInterface::make_pairs() {
     }
     if (device_.pair_count() > 1) {
         steering_.reset(new (std::nothrow) TransmitSteering);
-        if (!steering_) return Error(ENOMEM);
+        if (!steering_ || !steering_->allocate(device_.pair_count())) return Error(ENOMEM);
     }
     pair_count_ = device_.pair_count();
     return {};
@@ -138,7 +138,7 @@ void VirtioInterface::steer(BufferPtr& frame) {
         steering_->choose(hash, own, [&](unsigned queue) { return pairs_[queue]->completed(); });
     VirtioQueuePair& pair = *pairs_[chosen];
     pair.transmit(frame);
-    steering_->sent(hash, pair.accepted());
+    steering_->sent(hash, chosen, pair.accepted());
 }
 
 }  // namespace coracle::net

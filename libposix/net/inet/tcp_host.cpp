@@ -22,7 +22,7 @@ class TcpHost final : public tcp::Environment {
   public:
     tcp::PathProperties path(const FlowKey& flow, const tcp::IpChoices& choices,
                              tcp::PathCache& cache) override {
-        const Route* route = find(flow, choices, &cache);
+        const Route* route = find(flow, choices, path_of(cache));
         if (!route) return {};
         return {route->mtu, kLargestSegment, true, route->is_local};
     }
@@ -37,7 +37,13 @@ class TcpHost final : public tcp::Environment {
         how.traffic_class = choices.traffic_class;
         how.dont_fragment = !choices.dont_discover_mtu;
         how.interface_index = choices.interface_index;
-        if (cache) how.route = find(flow, choices, cache);
+        if (cache) {
+            Path& path = path_of(*cache);
+            how.route = find(flow, choices, path);
+            if (path.next_identification == 0) [[unlikely]]
+                path.next_identification = static_cast<uint16_t>(random_u64());
+            how.next_identification = &path.next_identification;
+        }
         // A packet that cannot be sent is as good as lost on the way.
         (void)ip_output(std::move(packet), how).ok();
     }
@@ -50,13 +56,19 @@ class TcpHost final : public tcp::Environment {
     tcp::Stack stack{*this};
 
   private:
-    static const Route* find(const FlowKey& flow, const tcp::IpChoices& choices,
-                             tcp::PathCache* cache) {
-        static_assert(sizeof(CachedRoute) <= sizeof(tcp::PathCache));
-        static_assert(std::is_trivially_destructible_v<CachedRoute>);
-        // Zero bytes are a CachedRoute that has to be looked up.
-        auto& route = *reinterpret_cast<CachedRoute*>(cache->storage);
-        auto found = route.get(flow.remote.address, flow.local.address, choices.interface_index);
+    // Of a connection. Zero bytes are one that has to be looked up.
+    struct Path {
+        CachedRoute route;
+        uint16_t next_identification = 0;  // 0: choose one
+    };
+    static Path& path_of(tcp::PathCache& cache) {
+        static_assert(sizeof(Path) <= sizeof(tcp::PathCache));
+        static_assert(std::is_trivially_destructible_v<Path>);
+        return *reinterpret_cast<Path*>(cache.storage);
+    }
+    static const Route* find(const FlowKey& flow, const tcp::IpChoices& choices, Path& path) {
+        auto found =
+            path.route.get(flow.remote.address, flow.local.address, choices.interface_index);
         return found.ok() ? found.value() : nullptr;
     }
 

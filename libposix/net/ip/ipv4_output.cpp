@@ -13,10 +13,12 @@ namespace coracle::net {
 namespace {
 
 // Unique while fragments of it may be about (RFC 6864, 4); begins anywhere.
-uint16_t next_identification(size_t count) {
-    static uint32_t last = static_cast<uint32_t>(random_u64());
-    last += static_cast<uint32_t>(count);
-    return static_cast<uint16_t>(last - count);
+uint16_t take_identifications(const IpOutput& how, size_t count) {
+    static uint16_t of_all = static_cast<uint16_t>(random_u64());
+    uint16_t& next = how.next_identification ? *how.next_identification : of_all;
+    const uint16_t first = next;
+    next = static_cast<uint16_t>(next + count);
+    return first;
 }
 
 void set_checksum(uint8_t* header, size_t size) {
@@ -101,7 +103,7 @@ Result<void> ipv4_output(BufferPtr packet, const IpOutput& how, const Route& rou
     header[ipv4::kTypeOfService] = how.traffic_class;
     write_be16(header + ipv4::kTotalLength, static_cast<uint16_t>(std::min(total, kMaxIpPacket)));
     size_t count = is_cut ? total / packet->info.segment_size + 1 : 1;
-    write_be16(header + ipv4::kIdentification, next_identification(count));
+    write_be16(header + ipv4::kIdentification, take_identifications(how, count));
     write_be16(header + ipv4::kFragment, how.dont_fragment ? ipv4::kDontFragment : 0);
     header[ipv4::kTimeToLive] = how.hop_limit                    ? how.hop_limit
                                 : how.destination.is_multicast() ? 1
@@ -142,7 +144,7 @@ Result<void> ip_output_with_header(BufferPtr packet, uint32_t interface_index) {
     uint8_t* header = packet->data();
     if (how.source.is_any()) memcpy(header + ipv4::kSource, route.source.v4_bytes(), 4);
     if (read_be16(header + ipv4::kIdentification) == 0) {
-        write_be16(header + ipv4::kIdentification, next_identification(1));
+        write_be16(header + ipv4::kIdentification, take_identifications(how, 1));
     }
     if (packet->chain_length() > kMaxIpPacket) return Error(EMSGSIZE);
     write_be16(header + ipv4::kTotalLength, static_cast<uint16_t>(packet->chain_length()));

@@ -3,6 +3,8 @@
 #include <linux/neighbour.h>
 #include <net/ethernet.h>
 
+#include <atomic>
+
 #include "kernel-min/devices/clock_source.h"
 #include "kernel-min/sched/timer_queue.h"
 #include "libposix/net/ip/icmp.h"
@@ -80,6 +82,14 @@ Neighbor& create(Interface& interface, const IpAddress& address) {
 void enter(Neighbor& neighbor, NeighborState state) {
     neighbor.state = state;
     neighbor.changed_ns = monotonic_ns();
+}
+
+// Many CPUs may send to one neighbour: not written for each packet.
+void note_use(Neighbor& neighbor, uint64_t now_ns) {
+    std::atomic_ref used(neighbor.used_ns);
+    if (now_ns - used.load(std::memory_order_relaxed) > kSecondNs) {
+        used.store(now_ns, std::memory_order_relaxed);
+    }
 }
 
 bool wants_ticks(const Neighbor& neighbor) {
@@ -204,7 +214,7 @@ void send_to_neighbor(Interface& interface, const IpAddress& address, BufferPtr 
         ask(*neighbor);
         return;
     }
-    neighbor->used_ns = now;
+    note_use(*neighbor, now);
     switch (neighbor->state) {
         case NeighborState::kIncomplete:
             queue(*neighbor, std::move(packet));

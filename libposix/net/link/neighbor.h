@@ -28,7 +28,7 @@ struct Neighbor {
     uint8_t waiting_count = 0;
     uint16_t next_in_bucket = 0;  // index + 1
     uint64_t changed_ns = 0;      // when `state` was entered or confirmed
-    uint64_t used_ns = 0;
+    uint64_t used_ns = 0;         // last, give or take a second
     BufferQueue waiting;
 
     uint16_t linux_state() const;  // NUD_*

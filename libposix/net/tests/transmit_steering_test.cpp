@@ -75,11 +75,12 @@ struct Model {
     TransmitSteering steering;
     std::map<uint32_t, int> next_sent, last_seen;
 
+    explicit Model(unsigned count) : queues(count) { EXPECT_TRUE(steering.allocate(count)); }
     unsigned send(uint32_t flow, unsigned cpu) {
         unsigned chosen =
             steering.choose(flow, cpu, [&](unsigned queue) { return queues[queue].completed; });
         queues[chosen].frames.emplace_back(flow, next_sent[flow]++);
-        steering.sent(flow, ++queues[chosen].accepted);
+        steering.sent(flow, chosen, ++queues[chosen].accepted);
         return chosen;
     }
     void complete(unsigned number) {
@@ -95,8 +96,7 @@ struct Model {
 TEST(TransmitSteering, FlowsStayInOrder) {
     std::mt19937 random(1);
     for (unsigned queue_count : {2u, 3u, 8u}) {
-        Model model;
-        model.queues.resize(queue_count);
+        Model model(queue_count);
         int moves = 0;
         std::map<uint32_t, unsigned> last_queue;
         for (int step = 0; step < 200'000; step++) {
@@ -116,8 +116,7 @@ TEST(TransmitSteering, FlowsStayInOrder) {
 }
 
 TEST(TransmitSteering, AnIdleFlowFollowsItsCpu) {
-    Model model;
-    model.queues.resize(4);
+    Model model(4);
     EXPECT_EQ(model.send(7, 2), 2u);
     EXPECT_EQ(model.send(7, 3), 2u) << "a frame is on its way";
     model.complete(2);
