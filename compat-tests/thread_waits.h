@@ -19,7 +19,7 @@ inline void sleep_ns(long time) {
 // Whether the predicate holds within about twenty seconds.
 template <typename Predicate>
 bool eventually(Predicate predicate) {
-    for (int i = 0; i < 20'000; i++) {
+    for (int i = 0; i < 120'000; i++) {
         if (predicate()) return true;
         sleep_ns(1'000'000);
     }

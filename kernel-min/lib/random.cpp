@@ -5,6 +5,8 @@
 #include <bit>
 #include <cstring>
 
+#include "kernel-min/sched/kernel_lock.h"
+
 namespace coracle {
 
 namespace {
@@ -14,6 +16,7 @@ bool seeded;
 // What the last block left over: bytes are erased as they are handed out.
 uint8_t pool[64];
 size_t pool_left;
+LocalLock lock;
 
 void quarter_round(uint32_t& a, uint32_t& b, uint32_t& c, uint32_t& d) {
     a += b, d = std::rotl(d ^ a, 16);
@@ -97,6 +100,7 @@ void add_entropy(const void* data, size_t size) {
 }
 
 void fill_random(void* to, size_t size) {
+    LocalLockGuard guard(lock);
     if (!seeded) seed();
     auto* bytes = static_cast<uint8_t*>(to);
     while (size > 0) {

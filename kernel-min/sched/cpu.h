@@ -5,6 +5,8 @@
 #include <atomic>
 #include <cstdint>
 
+#include "kernel-min/sched/local_lock.h"
+
 namespace coracle {
 
 struct Thread;
@@ -100,10 +102,9 @@ inline void handle_pending_interrupts() {
 // under the kernel lock held alone, unless it is registered as one that changes nothing but what
 // belongs to its CPU: then the lock may be held locally.
 using InterruptHandler = void (*)(void* context);
-enum class HandlerNeeds : bool { kLockAlone, kLockLocally };
 // Returns the vector. Panics when there is none left: a boot-time matter.
 uint8_t register_interrupt_handler(InterruptHandler handler, void* context,
-                                   HandlerNeeds needs = HandlerNeeds::kLockAlone);
+                                   LockNeeded needs = LockNeeded::kAlone);
 // As if the device had interrupted this CPU: the handler runs before the kernel is left.
 void raise_interrupt(uint8_t vector);
 // The same for another CPU. The caller holds the kernel lock, perhaps locally.

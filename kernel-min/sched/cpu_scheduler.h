@@ -7,7 +7,7 @@
 namespace coracle {
 
 struct CpuScheduler {
-    explicit CpuScheduler(Cpu& cpu) : slice_timer(on_slice_end, &cpu) {}
+    explicit CpuScheduler(Cpu& cpu) : slice_timer(on_slice_end, &cpu, LockNeeded::kLocally) {}
 
     RunQueue ready;
     TimerQueue timers;

@@ -14,14 +14,14 @@ namespace {
 struct Handler {
     InterruptHandler function;
     void* context;
-    HandlerNeeds needs;
+    LockNeeded needs;
 };
 Handler handlers[core::kLastDeviceVector - core::kFirstDeviceVector + 1];
 unsigned handler_count;
 
 }  // namespace
 
-uint8_t register_interrupt_handler(InterruptHandler function, void* context, HandlerNeeds needs) {
+uint8_t register_interrupt_handler(InterruptHandler function, void* context, LockNeeded needs) {
     ASSERT(handler_count < sizeof(handlers) / sizeof(handlers[0]));
     handlers[handler_count] = {function, context, needs};
     return static_cast<uint8_t>(core::kFirstDeviceVector + handler_count++);
@@ -44,8 +44,11 @@ void run_interrupt_handlers() {
     Cpu* cpu = current_cpu();
     const uint32_t pending =
         cpu->pending.fetch_and(~kPendingInterrupts, std::memory_order_relaxed);
-    if (pending & (kPendingStackReserve | kPendingTimer)) hold_alone();
-    if ((pending & kPendingStackReserve) && !refill_stack_reserve(*cpu)) kill_for_memory();
+    const bool was_local = holds_lock_locally();
+    if (pending & kPendingStackReserve) {
+        hold_alone();
+        if (!refill_stack_reserve(*cpu)) kill_for_memory();
+    }
     if (pending & kPendingTimer) current_timer_queue().run_expired();
     if (pending & kPendingPostedWakes) take_posted_wakes(*cpu);
     if (!(pending & kPendingDevice)) return;
@@ -55,7 +58,11 @@ void run_interrupt_handlers() {
         devices &= devices - 1;
         const Handler& handler = handlers[index];
         if (!handler.function) continue;
-        if (handler.needs == HandlerNeeds::kLockAlone) hold_alone();
+        if (handler.needs == LockNeeded::kAlone) {
+            hold_alone();
+        } else if (was_local) {
+            hold_locally();
+        }
         handler.function(handler.context);
     }
 }

@@ -103,6 +103,17 @@ void give_away_local(Cpu& cpu) {
     }
 }
 
+void give_away_alone() {
+    if (Cpu* next = next_holder.load(std::memory_order_relaxed)) [[unlikely]] {
+        next->lock_granted.store(true);
+        wake_waiter(*next);
+        return;
+    }
+    is_locked.store(false);
+    const uint64_t halted = halted_waiters.load();
+    if (halted && !awake_waiters.load()) wake_waiter(*cpus[__builtin_ctzl(halted)]);
+}
+
 }  // namespace
 
 void lock_kernel() {
@@ -122,6 +133,7 @@ void lock_kernel_locally() {
         return;
     give_away_local(cpu);
     lock_kernel();
+    hold_locally();
 }
 
 void hold_alone() {
@@ -129,6 +141,13 @@ void hold_alone() {
     if (cpu.lock_hold.load(std::memory_order_relaxed) != LockHold::kLocal) return;
     give_away_local(cpu);
     lock_kernel();
+}
+
+void hold_locally() {
+    Cpu& cpu = *current_cpu();
+    if (cpu.lock_hold.load(std::memory_order_relaxed) != LockHold::kAlone) return;
+    cpu.lock_hold.store(LockHold::kLocal);
+    give_away_alone();
 }
 
 void become_alone_now() {
@@ -166,14 +185,7 @@ void unlock_kernel() {
         return give_away_local(cpu);
     }
     cpu.lock_hold.store(LockHold::kNone, std::memory_order_relaxed);
-    if (Cpu* next = next_holder.load(std::memory_order_relaxed)) [[unlikely]] {
-        next->lock_granted.store(true);
-        wake_waiter(*next);
-        return;
-    }
-    is_locked.store(false);
-    const uint64_t halted = halted_waiters.load();
-    if (halted && !awake_waiters.load()) wake_waiter(*cpus[__builtin_ctzl(halted)]);
+    give_away_alone();
 }
 
 }  // namespace coracle

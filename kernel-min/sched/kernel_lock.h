@@ -14,7 +14,7 @@
 // A CPU that waits polls for a moment and then halts, because a hypervisor may have stopped the
 // holder. For the same reason the lock is not handed on in order: who comes while the next one is
 // still waking takes it first. One that was woken and found it taken gets it next: none starves.
-// Those that want it locally do not wait for that: they become one of those that want it alone.
+// Who wants it locally while others want it alone waits in the same way.
 #pragma once
 
 #include "kernel-min/sched/cpu.h"
@@ -25,7 +25,7 @@ namespace coracle {
 
 // Takes it alone; this CPU must not hold it.
 extern "C" void lock_kernel();
-// Takes it locally, or alone if others want it alone at the moment.
+// Takes it locally.
 void lock_kernel_locally();
 // Gives it away, however it is held.
 extern "C" void unlock_kernel();
@@ -59,7 +59,13 @@ inline void resume_lock() {
 
 // The CPU holds the lock alone for what it does next, which is not the current thread's. A sleep
 // point, if it held it locally.
+#ifdef CORACLE_HOST_TEST
+inline void hold_alone() {}
+#else
 void hold_alone();
+#endif
+// The other way round, where that is enough from now on: the CPU holds it locally. No sleep point.
+void hold_locally();
 
 // For the length of a way into the kernel, however it came about: the lock held alone. It is not
 // taken where this CPU holds it already, as when kernel code faults (what was held locally stays

@@ -7,6 +7,9 @@
 
 namespace coracle {
 
+// How a handler needs the kernel lock to be held.
+enum class LockNeeded : bool { kAlone, kLocally };
+
 class LocalLock {
   public:
     void lock() {

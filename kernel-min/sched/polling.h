@@ -19,7 +19,7 @@ void make_room();
 template <typename HasWork>
 void poll_until(Deadline deadline, HasWork has_work) {
     constexpr unsigned kLooks = 1000;  // until it sees to the time and to other threads
-    Timer timer([](void*) {}, nullptr);
+    Timer timer([](void*) {}, nullptr, LockNeeded::kLocally);
     if (cpu_count == 1) timer.start(deadline.monotonic_ns);
     do {
         make_room();

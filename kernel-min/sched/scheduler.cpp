@@ -201,30 +201,38 @@ Thread* steal(Cpu& thief) {
 }
 
 // Waits for an interrupt. The kernel lock is free meanwhile.
-void halt(Cpu& cpu) {
+void halt() {
     if (idle_work && idle_work()) return;
     if (cpu_count > 1) unlock_kernel();
     idle();
     if (cpu_count > 1) lock_kernel_locally();
-    if (cpu.flush_before_use) {
-        cpu.flush_before_use = false;
-        core::load_page_table(cpu.page_table);
-    }
+}
+
+void begin_to_idle(Cpu& cpu) {
+    idle_cpus |= bit(cpu);
+}
+
+// The CPU idles for others until here, even while it waits for the lock.
+void stop_idling(Cpu& cpu) {
+    idle_cpus &= ~bit(cpu);
+    if (!cpu.flush_before_use) return;
+    cpu.flush_before_use = false;
+    core::load_page_table(cpu.page_table);
 }
 
 // Waits for a thread to run, in the context of one that cannot.
 SELDOM Thread& wait_for_work(Cpu& cpu) {
     for (;;) {
-        idle_cpus |= bit(cpu);
+        begin_to_idle(cpu);
         cpu.scheduler->poll_ticks = ticks_of.idle_poll;
         handle_pending_interrupts();
         Thread* next = cpu.scheduler->ready.take_first();
         if (!next && others_have_ready_threads(cpu)) next = steal(cpu);
         if (next) {
-            idle_cpus &= ~bit(cpu);
+            stop_idling(cpu);
             return *next;
         }
-        halt(cpu);
+        halt();
     }
 }
 
@@ -439,9 +447,9 @@ void halt_unless_ready() {
     Cpu& cpu = *current_cpu();
     if (!cpu.scheduler->ready.is_empty()) return;
     account(thread);
-    idle_cpus |= bit(cpu);
-    halt(cpu);
-    idle_cpus &= ~bit(cpu);
+    begin_to_idle(cpu);
+    halt();
+    stop_idling(cpu);
     thread.started_ticks = read_tsc();  // it did not run meanwhile
     resume_lock();
 }

@@ -35,7 +35,7 @@ SELDOM Result<void> look_at_pending(Interruptible interruptible) {
 }
 
 SELDOM Result<void> sleep_with_timer(Deadline deadline, Interruptible interruptible) {
-    Timer timer(wake_thread, current_thread());
+    Timer timer(wake_thread, current_thread(), LockNeeded::kLocally);
     timer.start(deadline.monotonic_ns);
     return sleep(deadline, interruptible);
 }

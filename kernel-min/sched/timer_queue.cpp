@@ -12,7 +12,7 @@ void Timer::start(uint64_t deadline_ns) {
 }
 
 void Timer::cancel() {
-    if (is_active()) queue_->remove(*this);
+    if (queue_) queue_->remove(*this);
 }
 
 void TimerQueue::insert(Timer& timer) {
@@ -25,15 +25,31 @@ void TimerQueue::insert(Timer& timer) {
 // The hardware may still fire for it: run_expired() then finds nothing to do.
 void TimerQueue::remove(Timer& timer) {
     LocalLockGuard guard(lock_);
-    timers_.erase(timers_.iterator_to(timer));
+    if (timer.is_active()) timers_.erase(timers_.iterator_to(timer));
+}
+
+// False if it is not due. Once it is out of the queue and the lock is free, the timer may be gone.
+bool TimerQueue::run_first() {
+    Timer::Callback callback = nullptr;
+    void* context = nullptr;
+    {
+        LocalLockGuard guard(lock_);
+        if (timers_.empty() || timers_.begin()->deadline_ns() > monotonic_ns()) return false;
+        Timer& timer = *timers_.begin();
+        if (timer.needs_ == LockNeeded::kLocally || !holds_lock_locally()) {
+            callback = timer.callback_;
+            context = timer.context_;
+            timers_.erase(timers_.begin());
+        }
+    }
+    callback ? callback(context) : hold_alone();
+    return true;
 }
 
 void TimerQueue::run_expired() {
-    while (!timers_.empty() && timers_.begin()->deadline_ns() <= monotonic_ns()) {
-        Timer& timer = *timers_.begin();
-        timers_.erase(timers_.begin());
-        timer.callback_(timer.context_);
+    while (run_first()) {
     }
+    LocalLockGuard guard(lock_);
     arm_for_first();
 }
 

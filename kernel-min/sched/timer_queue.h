@@ -1,7 +1,7 @@
 // One-shot timers on the monotonic clock, in the order of their deadlines, above each CPU's one
 // hardware timer. Callbacks run from run_expired() on the CPU that started the timer, in kernel
-// context, outside of any other kernel code, under the kernel lock held alone. Timers may be started
-// and cancelled under the lock held locally.
+// context, outside of any other kernel code. Timers may be started and cancelled under the kernel lock
+// held locally.
 #pragma once
 
 #include <boost/intrusive/set.hpp>
@@ -18,7 +18,9 @@ class Timer : public boost::intrusive::set_base_hook<
   public:
     using Callback = void (*)(void* context);
 
-    Timer(Callback callback, void* context) : callback_(callback), context_(context) {}
+    // The callback runs under the kernel lock held alone, or if that is enough for it locally.
+    Timer(Callback callback, void* context, LockNeeded needs = LockNeeded::kAlone)
+        : callback_(callback), context_(context), needs_(needs) {}
     ~Timer() { cancel(); }
     Timer(const Timer&) = delete;
     Timer& operator=(const Timer&) = delete;
@@ -35,8 +37,9 @@ class Timer : public boost::intrusive::set_base_hook<
     friend TimerQueue;
     Callback callback_;
     void* context_;
+    LockNeeded needs_;
     uint64_t deadline_ns_ = 0;
-    TimerQueue* queue_ = nullptr;  // while it is active
+    TimerQueue* queue_ = nullptr;  // since its first start, the latest
 };
 
 // The timers of one CPU.
@@ -48,6 +51,7 @@ class TimerQueue {
     void run_expired();
 
   private:
+    bool run_first();
     void arm_for_first();
     LocalLock lock_;
     boost::intrusive::multiset<Timer> timers_;

@@ -10,6 +10,7 @@
 // may have come true (POLLIN, POLLOUT ...); entries that ask for none of them are passed over.
 #pragma once
 
+#include <algorithm>
 #include <boost/intrusive/list.hpp>
 #include <cstdint>
 
@@ -68,6 +69,11 @@ class WaitQueue {
     // Wakes every entry that is not exclusive, and the exclusive one that has waited longest.
     void wake_one(uint32_t events = kAnyEvents) {
         if (!is_empty()) wake(events, 1);
+    }
+
+    template <typename Condition>
+    bool all_of(Condition condition) const {
+        return std::all_of(entries_.begin(), entries_.end(), condition);
     }
 
   private:

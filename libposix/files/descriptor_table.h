@@ -8,6 +8,7 @@
 #include "kernel-min/lib/ref_ptr.h"
 #include "kernel-min/lib/result.h"
 #include "kernel-min/lib/user_ptr.h"
+#include "kernel-min/sched/kernel_lock.h"
 #include "libposix/files/file.h"
 
 namespace coracle {
@@ -25,7 +26,7 @@ class BorrowedFile {
     BorrowedFile& operator=(BorrowedFile&&) = delete;
     ~BorrowedFile() {
         if (counted_) [[unlikely]]
-            file_->unref();
+            release();
     }
     File* operator->() const { return file_; }
     File& operator*() const { return *file_; }
@@ -33,6 +34,12 @@ class BorrowedFile {
     explicit operator bool() const { return file_ != nullptr; }
 
   private:
+    // The last close needs the kernel lock alone.
+    void release() {
+        if (file_->reference_count() == 1) become_alone();
+        file_->unref();
+    }
+
     File* file_;
     bool counted_;
 };

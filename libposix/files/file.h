@@ -53,9 +53,12 @@ class File : public RefCounted<File> {
     // Whether pread(2) and pwrite(2) work; ESPIPE if not.
     bool is_seekable() const { return seekable_; }
 
-    // The CPU that alone uses it now, so that the kernel lock may be held locally for that
-    // (sched/kernel_lock.h). Changes under the lock held alone.
+    // The CPU whose threads use it, so that they may do that under the kernel lock held locally
+    // (sched/kernel_lock.h): then all that its wake-ups reach belongs to that CPU, too, or is a
+    // thread. Changes under the lock held alone.
     uint32_t home = kNoHome;
+    // Under the lock held alone.
+    virtual void leave_home() { home = kNoHome; }
 
     uint32_t flags;         // F_GETFL: access mode and status flags, without O_CLOEXEC
     uint64_t position = 0;  // of read and write, and of getdents

@@ -3,7 +3,9 @@
 #include <algorithm>
 
 #include "kernel-min/memory/heap.h"
+#include "kernel-min/sched/kernel_lock.h"
 #include "kernel-min/sched/per_cpu.h"
+#include "libposix/net/deferred_work.h"
 
 namespace coracle::net {
 
@@ -24,8 +26,10 @@ struct FreeLists {
 struct BufferPool {
     PerCpu<FreeLists> cpus;
     // These change only when the kernel's heap does.
-    size_t allocated[kBufferClasses] = {};  // in use or free
-    size_t failed = 0;
+    std::atomic<size_t> allocated[kBufferClasses] = {};  // in use or free
+    std::atomic<size_t> failed{0};
+    LocalLock wrapped_lock;
+    Buffer* wrapped = nullptr;  // to be released
 
     void push(Buffer* block) {
         FreeList& list = cpus.current().of_class[block->size_class_];
@@ -54,6 +58,19 @@ struct BufferPool {
         allocated[size_class]++;
         buffer_memory.allocated += kBufferBlockSizes[size_class];
         return block;
+    }
+    // Freed under the kernel lock held locally.
+    void keep_wrapped(Buffer* owner) {
+        LocalLockGuard guard(wrapped_lock);
+        owner->queue_next_ = wrapped;
+        wrapped = owner;
+        do_deferred_work();
+    }
+    void release_wrapped() {
+        while (Buffer* owner = wrapped) {
+            wrapped = owner->queue_next_;
+            Buffer::destroy_block(owner);
+        }
     }
     void drain() {
         cpus.for_each([this](FreeLists& lists) {
@@ -94,8 +111,15 @@ void Buffer::recycle(Buffer* block) {
 }
 
 void Buffer::destroy_block(Buffer* owner) {
-    if (owner->release_) owner->release_(owner->begin_, owner->release_context_);
+    if (owner->release_) {
+        if (holds_lock_locally()) return pool.keep_wrapped(owner);
+        owner->release_(owner->begin_, owner->release_context_);
+    }
     pool.push(owner);
+}
+
+void release_wrapped_buffers() {
+    pool.release_wrapped();
 }
 
 BufferPtr Buffer::allocate(size_t capacity, size_t headroom) {
@@ -134,7 +158,7 @@ BufferPtr Buffer::share(size_t offset, size_t length) {
     if (!block) return nullptr;
     Buffer* buffer = new (block) Buffer;
     buffer->owner_ = owner_;
-    owner_->references_++;
+    owner_->references_.fetch_add(1, std::memory_order_relaxed);
     buffer->data_ = buffer->begin_ = data_ + offset;
     buffer->end_ = buffer->begin_ + length;
     buffer->length_ = static_cast<uint32_t>(length);

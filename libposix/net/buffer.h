@@ -17,9 +17,10 @@
 // the one it came from. All memory but a wrapped one is in the direct map, and contiguous: a driver
 // may use direct_to_phys(data()). Wrapped memory must be so too.
 //
-// Locks: none; kernel code runs under the one kernel lock.
+// Locks: none. A buffer belongs to its holder, who may hold the kernel lock locally.
 #pragma once
 
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
@@ -101,7 +102,8 @@ constexpr size_t kPacketHeadroom = 160;
 
 class alignas(16) Buffer {
   public:
-    // Called with the last header on wrapped memory; `data` is where that began.
+    // Called with the last header on wrapped memory, under the kernel lock held alone; `data` is
+    // where that began.
     using Release = void (*)(void* data, void* context);
     static constexpr size_t kControlSize = 64;
 
@@ -125,7 +127,9 @@ class alignas(16) Buffer {
     size_t headroom() const { return static_cast<size_t>(data_ - begin_); }
     size_t tailroom() const { return static_cast<size_t>(end_ - data_) - length_; }
     // Whether other headers have bytes of the same block.
-    bool is_shared() const { return owner_->references_ != 1; }
+    bool is_shared() const {
+        return owner_->references_.load(std::memory_order_acquire) != 1;
+    }
     // What it costs in memory (SO_RCVBUF and the like count this): the whole block or what was
     // wrapped, or the header alone if the bytes belong to another.
     size_t memory_size() const { return memory_size_; }
@@ -204,7 +208,11 @@ class alignas(16) Buffer {
     static void free(Buffer* buffer) {
         Buffer* owner = buffer->owner_;
         if (owner != buffer) recycle(buffer);
-        if (--owner->references_ == 0) destroy_block(owner);
+        // The only reference cannot become another one meanwhile.
+        if (owner->references_.load(std::memory_order_acquire) == 1 ||
+            owner->references_.fetch_sub(1, std::memory_order_acq_rel) == 1) {
+            destroy_block(owner);
+        }
     }
 
   private:
@@ -224,7 +232,8 @@ class alignas(16) Buffer {
     uint8_t* begin_ = nullptr;
     uint8_t* end_ = nullptr;
     uint32_t length_ = 0;
-    uint32_t references_ = 1;  // of owners: the headers on the block, its own while in use
+    // Of owners: the headers on the block, its own while in use. They may be on several CPUs.
+    std::atomic<uint32_t> references_{1};
     uint32_t memory_size_ = kBufferHeaderSize;
     uint8_t size_class_ = 0;
     Release release_ = nullptr;
@@ -259,6 +268,8 @@ class BufferQueue {
     Buffer* last() const { return last_; }
     // The packet behind one that is in the queue.
     static Buffer* after(const Buffer* packet) { return packet->queue_next_; }
+    // For a list of the caller's own, of packets that are in no queue.
+    static void set_after(Buffer* packet, Buffer* next) { packet->queue_next_ = next; }
 
     void push_back(BufferPtr packet) {
         Buffer* added = packet.release();
@@ -309,15 +320,15 @@ class BufferQueue {
 // the limit on their buffers stop growing, and beyond it one that holds something takes no more
 // (Linux's tcp_mem and udp_mem). Drivers and packets on their way may always allocate.
 struct BufferMemory {
-    size_t allocated = 0;
+    std::atomic<size_t> allocated{0};
     size_t limit = SIZE_MAX;
 };
 inline constinit BufferMemory buffer_memory;
 inline bool buffers_are_short() {
-    return buffer_memory.allocated > buffer_memory.limit / 2;
+    return buffer_memory.allocated.load(std::memory_order_relaxed) > buffer_memory.limit / 2;
 }
 inline bool buffers_are_exhausted() {
-    return buffer_memory.allocated > buffer_memory.limit;
+    return buffer_memory.allocated.load(std::memory_order_relaxed) > buffer_memory.limit;
 }
 
 // Blocks in use and in the free lists, by class.
@@ -329,6 +340,9 @@ struct BufferStatistics {
 BufferStatistics buffer_statistics();
 // Before the first Buffer; when all CPUs run. False: out of memory.
 bool allocate_buffer_pools();
+// Deferred work (deferred_work.h): releases the wrapped memory whose last header was freed under the
+// kernel lock held locally.
+void release_wrapped_buffers();
 // Gives the free lists back to the kernel's heap: when memory is short, and at a test's end.
 void drain_buffer_pools();
 

@@ -1,7 +1,8 @@
 // A network interface (netdevice(7)): a name, an index, addresses, counters, and the way out of the
 // machine. Interfaces live for ever; index 1 is the loopback interface.
 //
-// Locks: none; kernel code runs under the one kernel lock. Nothing here sleeps.
+// Locks: none. To send, the kernel lock may be held locally; all else needs it alone. Nothing here
+// sleeps.
 #pragma once
 
 #include <linux/if.h>

@@ -6,6 +6,7 @@
 #include "kernel-min/memory/frames.h"
 #include "kernel-min/memory/heap.h"
 #include "kernel-min/sched/idle.h"
+#include "kernel-min/sched/kernel_lock.h"
 #include "libposix/net/address_text.h"
 #include "libposix/net/counters.h"
 #include "libposix/net/dhcp_client.h"
@@ -15,6 +16,7 @@
 #include "libposix/net/link/loopback.h"
 #include "libposix/net/link/neighbor.h"
 #include "libposix/net/prefix.h"
+#include "libposix/net/receive_steering.h"
 #include "libposix/net/virtio_interface.h"
 
 namespace coracle::net {
@@ -91,7 +93,8 @@ void start_card(virtio::Transport& transport) {
 }  // namespace
 
 bool configure_network(const BootConfig& config) {
-    if (!allocate_buffer_pools() || !counters_of_cpus.allocate() || !NetworkScope::prepare()) {
+    if (!allocate_buffer_pools() || !counters_of_cpus.allocate() || !NetworkScope::prepare() ||
+        !start_receive_steering()) {
         return false;
     }
     configuration = &config;
@@ -133,20 +136,34 @@ void network_has_queued(VirtioQueuePair& pair) {
     if (cpu.depth == 0) raise_interrupt(work_vector);
 }
 
+// Whether packets to this machine are left, as they are under the lock held locally: they are for
+// flows of any home.
+static bool poll_loopback() {
+    LoopbackInterface* lo = loopback();
+    if (!lo || !lo->has_packets()) return false;
+    if (holds_lock_locally()) return true;
+    lo->poll();
+    return false;
+}
+
 void NetworkScope::run_work(CpuPart& cpu) {
+    bool any_left = false;
     for (int round = 0; cpu.has_work; round++) {
         cpu.has_work = false;
-        if (loopback()) loopback()->poll();
+        any_left = poll_loopback();
         while (VirtioQueuePair* pair = cpu.queued) {
             cpu.queued = pair->next_queued;
             pair->flush();
         }
         for (size_t i = 0; i < card_count; i++) cards[i]->update_receive_filter();
         if (round == kMaxRounds && cpu.has_work) {
-            raise_interrupt(work_vector);
-            return;
+            any_left = true;
+            break;
         }
     }
+    if (!any_left) return;
+    cpu.has_work = true;
+    raise_interrupt(work_vector);
 }
 
 bool network_has_unsent_packets() {

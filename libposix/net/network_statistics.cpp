@@ -4,6 +4,7 @@
 #include "libposix/net/counters.h"
 #include "libposix/net/interface.h"
 #include "libposix/net/network.h"
+#include "libposix/net/receive_steering.h"
 
 namespace coracle::net {
 
@@ -94,6 +95,11 @@ void report_network_statistics() {
     report_udp("udp:", counters.udp4);
     report_udp("udp6:", counters.udp6);
     Line("gro:").put("joined segments", counters.gro_merged);
+    const SteeringCounters steered = steering_counters();
+    Line line("steering:");
+    line.put("at home", steered.at_home);
+    line.put("handed over", steered.handed_over);
+    line.put("for the whole machine", steered.alone);
 }
 
 }  // namespace coracle::net

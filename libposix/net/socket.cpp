@@ -6,6 +6,7 @@
 
 #include "kernel-min/lib/panic.h"
 #include "kernel-min/lib/text_line.h"
+#include "kernel-min/sched/kernel_lock.h"
 #include "libposix/process/process.h"
 #include "libposix/signals/signal_delivery.h"
 
@@ -110,6 +111,7 @@ Result<long> Socket::ioctl(uint32_t command, uint64_t argument) {
 }
 
 Error broken_pipe(uint32_t message_flags) {
+    become_alone();
     if (!(message_flags & MSG_NOSIGNAL)) send_kernel_signal_to_thread(*current_thread(), kSigPipe);
     return Error(EPIPE);
 }

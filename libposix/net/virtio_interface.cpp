@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernel-min/memory/heap.h"
+#include "kernel-min/sched/kernel_lock.h"
 #include "libposix/net/network.h"
 
 namespace coracle::net {
@@ -33,7 +34,8 @@ struct AddressTable {
 VirtioInterface::VirtioInterface(size_t number) : EthernetInterface(kNames[number], kDefaultMtu) {}
 
 Result<void> VirtioInterface::start(virtio::Transport& transport) {
-    TRY(device_.start(transport, VirtioQueuePair::kQueueSize, cpu_count, on_interrupt, this));
+    TRY(device_.start(transport, VirtioQueuePair::kQueueSize, cpu_count, on_interrupt, this,
+                      LockNeeded::kLocally));
     memcpy(mac.bytes, device_.mac(), sizeof(mac.bytes));
     if (device_.mtu() >= 68) mtu = mtu_v6 = device_.mtu();
     offloads = {.checksum = device_.features().checksum,
@@ -112,7 +114,9 @@ void VirtioInterface::on_interrupt(void* context) {
         VirtioQueuePair& pair = *self.pairs_[i];
         if (pair.cpu() == cpu) any_used = pair.on_interrupt() || any_used;
     }
-    if (!any_used) self.update_link();
+    if (any_used) return;
+    hold_alone();
+    self.update_link();
 }
 
 QueueStatistics VirtioInterface::queue_statistics(size_t queue) const {

@@ -2,7 +2,7 @@
 // device has so many.
 //
 // A pair's interrupts come to its CPU where the transport can aim them (PCI), else to the first
-// CPU. A CPU that idles polls every pair that is to be polled.
+// CPU. A CPU that idles polls those of its pairs that are to be polled.
 #pragma once
 
 #include <memory>
@@ -32,10 +32,14 @@ class VirtioInterface final : public EthernetInterface {
         if (filter_is_stale_) [[unlikely]]
             set_receive_filter();
     }
-    // Before the CPU halts: true if there was something to do; else interrupts are asked for.
+    // Before the CPU halts, for its pairs: true if there was something to do; else interrupts are
+    // asked for.
     bool prepare_to_idle() {
+        const unsigned cpu = current_cpu()->id;
         bool any = false;
-        for (auto& pair : pairs()) any = pair->prepare_to_idle() || any;
+        for (auto& pair : pairs()) {
+            if (pair->cpu() == cpu) any = pair->prepare_to_idle() || any;
+        }
         return any;
     }
     // Whether the device has not taken everything yet.

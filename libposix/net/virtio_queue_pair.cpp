@@ -4,6 +4,7 @@
 #include "libposix/net/awaited_sends.h"
 #include "libposix/net/link/ethernet.h"
 #include "libposix/net/network.h"
+#include "libposix/net/receive_steering.h"
 
 namespace coracle::net {
 
@@ -34,6 +35,11 @@ SegmentationType segmentation_of(uint8_t device_type) {
     }
 }
 
+// One CPU at a time does.
+void add_one(std::atomic<uint64_t>& counter) {
+    counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
+}
+
 }  // namespace
 
 VirtioQueuePair::VirtioQueuePair(Interface& interface, virtio::Net& device, unsigned index)
@@ -43,9 +49,9 @@ VirtioQueuePair::VirtioQueuePair(Interface& interface, virtio::Net& device, unsi
       transmit_(device.pair(index).transmit),
       index_(index),
       cpu_(device.pair(index).is_aimed ? index : 0),
-      receive_offload_(interface, ethernet_input),
-      poll_timer_(on_poll_timer, this),
-      refill_timer_(on_refill_timer, this) {}
+      receive_offload_(interface, steer_received),
+      poll_timer_(on_poll_timer, this, LockNeeded::kLocally),
+      refill_timer_(on_refill_timer, this, LockNeeded::kLocally) {}
 
 void VirtioQueuePair::start() {
     fill_receive_queue();
@@ -125,8 +131,10 @@ bool VirtioQueuePair::receive_frames() {
 bool VirtioQueuePair::poll() {
     interface_.statistics().rx_polls++;
     bool any_sent = reclaim();
-    if (awaited_sends) [[unlikely]]
+    if (awaited_sends) [[unlikely]] {
+        LocalLockGuard guard(transmit_lock_);
         watch_transmit();
+    }
     return receive_frames() || any_sent;
 }
 
@@ -184,15 +192,20 @@ bool VirtioQueuePair::has_unsent_frames() {
 }
 
 inline bool VirtioQueuePair::reclaim_sent() {
-    const uint64_t before = completed_;
+    const uint64_t before = completed();
     while (auto used = transmit_.take_used()) {
         BufferPtr(reinterpret_cast<Buffer*>(used->token)).reset();
-        completed_++;
+        add_one(completed_);
     }
-    return completed_ != before;
+    return completed() != before;
 }
 
 bool VirtioQueuePair::reclaim() {
+    LocalLockGuard guard(transmit_lock_);
+    return reclaim_locked();
+}
+
+bool VirtioQueuePair::reclaim_locked() {
     bool any = reclaim_sent();
     if (!backlog_.is_empty()) send_backlog();
     return any;
@@ -201,7 +214,7 @@ bool VirtioQueuePair::reclaim() {
 // Has the device interrupt for what it has sent, as long as somebody waits for that.
 void VirtioQueuePair::watch_transmit() {
     do {
-        reclaim();
+        reclaim_locked();
         if (!awaited_sends || transmit_.free_descriptors() == transmit_.size()) {
             if (backlog_.is_empty()) transmit_.disable_interrupts();
             return;
@@ -259,7 +272,7 @@ bool VirtioQueuePair::queue_frame(BufferPtr& frame) {
             BufferPtr whole = Buffer::allocate(size);
             if (!whole) {
                 interface_.statistics().tx_dropped++;
-                completed_++;
+                add_one(completed_);
                 frame.reset();
                 return true;
             }
@@ -283,26 +296,28 @@ bool VirtioQueuePair::queue_frame(BufferPtr& frame) {
 }
 
 void VirtioQueuePair::transmit(BufferPtr& frame) {
+    LocalLockGuard guard(transmit_lock_);
     InterfaceStatistics& counted = interface_.statistics();
     counted.tx_packets++;
     counted.tx_bytes += frame->chain_length();
     write_header(*frame);
-    if (transmit_.free_descriptors() < kQueueSize / 2) reclaim();
+    if (transmit_.free_descriptors() < kQueueSize / 2) reclaim_locked();
     if (backlog_.is_empty() && queue_frame(frame)) {
-        accepted_++;
+        add_one(accepted_);
         return;
     }
     if (backlog_count_ == kMaxBacklog) {
         counted.tx_dropped++;
         return;
     }
-    accepted_++;
+    add_one(accepted_);
     backlog_.push_back(std::move(frame));
     backlog_count_++;
-    reclaim();
+    reclaim_locked();
 }
 
 void VirtioQueuePair::flush() {
+    LocalLockGuard guard(transmit_lock_);
     has_queued_ = false;
     if (transmit_.publish()) {
         interface_.statistics().tx_kicks++;

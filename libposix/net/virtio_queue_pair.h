@@ -3,9 +3,12 @@
 // Interrupts are asked for only while the CPU has nothing else to do or frames are rare: one that
 // follows another within kBusyNs starts polling, from the idle loop and by a timer while programs
 // run, until a poll finds nothing. The transmit queue asks for none but when it is full.
+//
+// The kernel lock may be held locally: the receive queue belongs to the pair's CPU then.
 #pragma once
 
 #include "kernel-min/devices/virtio/net.h"
+#include "kernel-min/sched/kernel_lock.h"
 #include "kernel-min/sched/timer_queue.h"
 #include "libposix/net/gro.h"
 #include "libposix/net/interface.h"
@@ -26,8 +29,8 @@ class VirtioQueuePair {
     void flush();
     VirtioQueuePair* next_queued = nullptr;  // NetworkScope's
     // Frames that transmit() took, and those of them that the device has sent or that were dropped.
-    uint64_t accepted() const { return accepted_; }
-    uint64_t completed() const { return completed_; }
+    uint64_t accepted() const { return accepted_.load(std::memory_order_relaxed); }
+    uint64_t completed() const { return completed_.load(std::memory_order_relaxed); }
     uint64_t received() const { return received_; }
     uint64_t interrupts() const { return interrupts_; }
 
@@ -53,6 +56,7 @@ class VirtioQueuePair {
     bool poll_while_idle();
     BufferPtr take_frame(BufferPtr first, uint32_t length);
     bool reclaim();
+    bool reclaim_locked();
     bool reclaim_sent();
     void send_backlog();
     void watch_transmit();
@@ -67,9 +71,13 @@ class VirtioQueuePair {
     const unsigned index_, cpu_;
     ReceiveOffload receive_offload_;
     Timer poll_timer_, refill_timer_;
+    // Of the transmit queue and what is below: other CPUs may send by it.
+    LocalLock transmit_lock_;
     BufferQueue backlog_;
     size_t backlog_count_ = 0;
-    uint64_t accepted_ = 0, completed_ = 0, received_ = 0, interrupts_ = 0;
+    // Other CPUs look at these without the lock.
+    std::atomic<uint64_t> accepted_{0}, completed_{0};
+    uint64_t received_ = 0, interrupts_ = 0;
     bool is_polling_ = false;
     bool has_queued_ = false;  // flush() will be called
     uint64_t last_interrupt_ns_ = 0;

@@ -47,7 +47,7 @@ Result<void> Console::start(Transport& transport, uint16_t queue_size, Interrupt
     for (uint16_t i = 0; i < receive.size(); i++) add_receive_page(TRY(allocate_frame()));
     transmit.disable_interrupts();
     receive.enable_interrupts();
-    transport.connect_interrupt(handler, nullptr);
+    transport.connect_interrupt(handler, nullptr, LockNeeded::kAlone);
     transport.start();
     if (opens_port) TRY(open_port());
     if (receive.publish()) notify_receive();

@@ -98,8 +98,9 @@ void MmioTransport::notify(uint16_t index) {
     write(kQueueNotify, index);
 }
 
-void MmioTransport::connect_interrupt(InterruptHandler handler, void* context) {
-    uint8_t vector = register_interrupt_handler(handler, context);
+void MmioTransport::connect_interrupt(InterruptHandler handler, void* context,
+                                      LockNeeded needs) {
+    uint8_t vector = register_interrupt_handler(handler, context, needs);
     core::route_interrupt_line(interrupt_line_, vector);
 }
 

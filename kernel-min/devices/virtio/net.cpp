@@ -45,7 +45,7 @@ Result<void> Net::set_up_pair(unsigned index, uint16_t queue_size, bool event_in
 }
 
 Result<void> Net::start(Transport& transport, uint16_t queue_size, unsigned max_pairs,
-                        InterruptHandler handler, void* context) {
+                        InterruptHandler handler, void* context, LockNeeded needs) {
     transport_ = &transport;
     uint64_t wanted = kWanted;
     uint64_t offered = transport.device_features();
@@ -94,7 +94,7 @@ Result<void> Net::start(Transport& transport, uint16_t queue_size, unsigned max_
         pair_count_++;
     }
     filters_ = has_control && accepted & kControlReceive;
-    transport.connect_interrupt(handler, context);
+    transport.connect_interrupt(handler, context, needs);
     for (unsigned i = 0; pair_count_ > 1 && i < pair_count_; i++) {
         auto first = static_cast<uint16_t>(2 * i);
         pairs_[i].is_aimed = transport.aim_interrupt(first, *cpus[i]) &&

@@ -47,7 +47,7 @@ class Net {
     // many pairs of them as it has and memory allows, up to `max_pairs` and at most one for each
     // CPU. ENXIO if the device refuses; ENOMEM.
     Result<void> start(Transport& transport, uint16_t queue_size, unsigned max_pairs,
-                       InterruptHandler handler, void* context);
+                       InterruptHandler handler, void* context, LockNeeded needs);
 
     // Resets the device: it touches no memory any more.
     void stop() { transport_->set_status(0); }

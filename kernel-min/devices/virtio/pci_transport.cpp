@@ -137,13 +137,14 @@ void PciTransport::set_message(uint32_t entry, uint32_t apic_id) {
 }
 
 // The first message is for changes of the configuration, and for all queues that are not aimed.
-void PciTransport::connect_interrupt(InterruptHandler handler, void* context) {
+void PciTransport::connect_interrupt(InterruptHandler handler, void* context,
+                                     LockNeeded needs) {
     uint8_t capability = function_.find_capability(pci::kCapabilityMsix);
     uint32_t table = function_.read(capability + kMsixTable);
     messages_ = reinterpret_cast<volatile MsixEntry*>(
         map_registers(function_.memory_bar(table & 7) + (table & ~7u)));
     ASSERT(messages_);
-    vector_ = register_interrupt_handler(handler, context);
+    vector_ = register_interrupt_handler(handler, context, needs);
     set_message(0, 0);
     uint32_t control = function_.read(capability + kMsixControl, 2);
     message_count_ = (control & kMsixLastEntry) + 1;

@@ -22,7 +22,8 @@ class Transport {
     virtual void notify(uint16_t index) = 0;
     // Routes the device's interrupts to `handler`, which calls acknowledge_interrupt() before it
     // looks at the queues: the lines are edge-triggered.
-    virtual void connect_interrupt(InterruptHandler handler, void* context) = 0;
+    virtual void connect_interrupt(InterruptHandler handler, void* context,
+                                   LockNeeded needs) = 0;
     // Has the queue's interrupts come to this CPU, where the handler runs; before, they come to the
     // first one. False: they cannot be told from those of other queues, and nothing changes.
     // Precondition: connect_interrupt().

@@ -94,6 +94,11 @@ TEST_P(KernelLock, LocallyOrAlone) {
                 shared++;
                 rounds_alone.fetch_add(1, std::memory_order_relaxed);
                 for (uint64_t count : own) seen += count;
+                if (random() % 2) {
+                    hold_locally();
+                    own[id]++;
+                    rounds_of_own.fetch_add(1, std::memory_order_relaxed);
+                }
             }
             unlock_kernel();
             EXPECT_EQ(LockHold::kNone, hold());

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <new>
 
+#include "kernel-min/sched/kernel_lock.h"
 #include "libposix/fs/pseudo/text_buffer.h"
 
 namespace coracle {
@@ -40,6 +41,10 @@ bool EpollItem::on_wake(WaitEntry& entry, uint32_t events) {
     // It used the wake-up if somebody waits for what has come.
     const uint32_t direction = events & (EPOLLIN | EPOLLOUT);
     return has_waiter && (direction == 0 || (direction & item.events) == direction);
+}
+
+bool EpollItem::is_at_home(const WaitEntry& entry, uint32_t cpu) {
+    return entry.wake == on_wake && static_cast<const EpollItem&>(entry).owner.home == cpu;
 }
 
 EpollFile::~EpollFile() {
@@ -169,6 +174,7 @@ void EpollFile::take_back(const Batch& batch, size_t first) {
 }
 
 Result<size_t> EpollFile::report(UserOut<epoll_event> to, size_t count) {
+    if (holds_lock_locally() && !is_home_of_ready()) become_alone();
     Batch batch;
     size_t done = 0, candidates = ready_.size();
     while (done < count && candidates != 0 && gather(batch, count - done, candidates) != 0) {
@@ -184,7 +190,28 @@ Result<size_t> EpollFile::report(UserOut<epoll_event> to, size_t count) {
     return done;
 }
 
+void EpollFile::leave_home() {
+    if (home == kNoHome) return;
+    for (EpollItem& item : items_) item.file.leave_home();
+    home = kNoHome;
+}
+
+// Under the lock held alone.
+void EpollFile::settle() {
+    const uint32_t cpu = current_cpu()->id;
+    if (!home_search_.note_use() || home == cpu || !pollers_.is_empty()) return;
+    leave_home();
+    home = cpu;
+}
+
+// Under the lock held locally: whether that is enough to ask what may be ready.
+bool EpollFile::is_home_of_ready() const {
+    return std::all_of(ready_.begin(), ready_.end(),
+                       [this](const EpollItem& item) { return item.file.home == home; });
+}
+
 Result<long> EpollFile::wait(UserOut<epoll_event> to, size_t count, Deadline deadline) {
+    if (cpu_count > 1 && !holds_lock_locally()) settle();
     if (!ready_.empty()) {
         const size_t reported = TRY(report(to, count));
         if (reported != 0) return static_cast<long>(reported);

@@ -13,6 +13,7 @@
 
 #include "kernel-min/lib/user_ptr.h"
 #include "libposix/files/events/anonymous_file.h"
+#include "libposix/files/home.h"
 
 namespace coracle {
 
@@ -33,6 +34,8 @@ class EpollItem : public WaitEntry,
     void ask(const epoll_event& event);
     // What holds now, of what is asked for.
     uint32_t ready_events() const { return file.poll_events() & events; }
+    // Whether the entry is an item of an epoll with this home.
+    static bool is_at_home(const WaitEntry& entry, uint32_t cpu);
     bool has_flag(uint32_t flag) const { return (asked.events & flag) != 0; }
     void disarm() { events = 0; }
 
@@ -72,7 +75,13 @@ class EpollFile final : public AnonymousFile {
     Result<long> wait(UserOut<epoll_event> to, size_t count, Deadline deadline);
 
     uint32_t poll_events() override;
-    WaitQueue* wait_queue() override { return &pollers_; }
+    WaitQueue* wait_queue() override {
+        leave_home();  // who watches it may belong to any CPU
+        return &pollers_;
+    }
+    bool can_poll() override { return true; }
+    // With it, what it watches: that may wake nothing but what belongs to its own home.
+    void leave_home() override;
     void describe_state(TextBuffer& to) override;
 
     // For nesting.cpp.
@@ -86,6 +95,8 @@ class EpollFile final : public AnonymousFile {
     struct Batch;
     EpollItem* find(const File& file, int fd);
     void make_ready(EpollItem& item);
+    void settle();
+    bool is_home_of_ready() const;
     void note_if_ready(EpollItem& item);
     size_t gather(Batch& batch, size_t count, size_t& candidates);
     void take_back(const Batch& batch, size_t first);
@@ -96,6 +107,7 @@ class EpollFile final : public AnonymousFile {
     boost::intrusive::list<EpollItem, boost::intrusive::member_hook<EpollItem, EpollItem::ReadyHook,
                                                                     &EpollItem::ready_hook>>
         ready_;
+    HomeSearch home_search_;
     WaitQueue waiters_;  // in epoll_wait
     WaitQueue pollers_;  // in poll, and epolls that watch this one
 };

@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 
 #include "kernel-min/memory/heap.h"
+#include "libposix/files/events/epoll.h"
 #include "libposix/net/inet/stream_ports.h"
 #include "libposix/net/inet/tcp_filter.h"
 #include "libposix/net/inet/tcp_host.h"
@@ -32,6 +33,7 @@ StreamSocket::~StreamSocket() {
         tcp_stack().stop_listening(*listener_);
     }
     if (!connection_) return;
+    leave_home();
     linger();
     TcpScope scope;
     connection_->close(connection_->options.resets_on_close);
@@ -51,6 +53,30 @@ void StreamSocket::linger() {
     if (is_done() || is_nonblocking()) return;
     (void)wait_until(changed_, Deadline::after(options.linger_seconds * tcp::kSecond), is_done)
         .ok();
+}
+
+void StreamSocket::leave_home() {
+    home = kNoHome;
+    if (connection_) connection_->home = tcp::kNoCpu;
+}
+
+// Whether all that its segments and its calls reach belongs to the CPU, or to everybody.
+bool StreamSocket::can_live_at(uint32_t cpu) const {
+    return connection_ && connection_->state == State::kEstablished &&
+           !connection_->path_is_loopback && !tcp_filters_exist &&
+           changed_.all_of([cpu](const WaitEntry& entry) {
+               return entry.wake == WaitEntry::wake_thread || EpollItem::is_at_home(entry, cpu);
+           });
+}
+
+// At a use under the kernel lock held alone. Who is watched by an epoll that has found its home is
+// at home there at once.
+void StreamSocket::settle() {
+    const uint32_t cpu = current_cpu()->id;
+    if (home == cpu) return;
+    const bool is_watched_here = first_epoll_item && first_epoll_item->owner.home == cpu;
+    if ((!is_watched_here && !home_search_.note_use()) || !can_live_at(cpu)) return;
+    home = connection_->home = cpu;
 }
 
 StreamSocket::State StreamSocket::state() const {

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "kernel-min/sched/kernel_lock.h"
 #include "libposix/net/inet/stream_socket.h"
 #include "libposix/net/inet/tcp_host.h"
 
@@ -45,7 +46,23 @@ Result<RefPtr<ZeroCopySend>> StreamSocket::begin_zero_copy(const SendMessage& me
     return ZeroCopySend::begin(zero_copy_, errors_, changed_, is_copied);
 }
 
+// Under the kernel lock held locally: whether that is enough, or other sockets, the routes or the
+// process may be needed.
+bool StreamSocket::is_plain(uint32_t flags, uint32_t plain_flags) const {
+    return connection_ && connection_->state == State::kEstablished && !connection_->error_code &&
+           !(flags & ~plain_flags);
+}
+
 Result<size_t> StreamSocket::send(SendMessage& message) {
+    if (cpu_count > 1) {
+        constexpr uint32_t kPlain = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE;
+        const bool is_plain_send = is_plain(message.flags, kPlain) && !message.to;
+        if (!holds_lock_locally()) {
+            settle();
+        } else if (!is_plain_send) {
+            become_alone_now();
+        }
+    }
     SocketWait wait = wait_to_send(message.flags);
     State now = state();
     if (now == State::kClosed && message.flags & MSG_FASTOPEN && message.to && !connection_) {
@@ -192,6 +209,14 @@ Result<bool> StreamSocket::receive_some(ReceiveMessage& message, size_t& done, s
 }
 
 Result<size_t> StreamSocket::receive(ReceiveMessage& message) {
+    if (cpu_count > 1) {
+        constexpr uint32_t kPlain = MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC | MSG_WAITALL;
+        if (!holds_lock_locally()) {
+            settle();
+        } else if (!is_plain(message.flags, kPlain)) {
+            become_alone_now();
+        }
+    }
     if (message.flags & MSG_ERRQUEUE) return errors_.receive(family(), message);
     RefPtr<tcp::Connection> connection = connection_;
     if (!connection || listener_) return Error(ENOTCONN);

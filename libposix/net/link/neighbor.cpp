@@ -6,7 +6,9 @@
 #include <atomic>
 
 #include "kernel-min/devices/clock_source.h"
+#include "kernel-min/sched/kernel_lock.h"
 #include "kernel-min/sched/timer_queue.h"
+#include "libposix/net/deferred_work.h"
 #include "libposix/net/ip/icmp.h"
 #include "libposix/net/link/ethernet.h"
 
@@ -167,6 +169,30 @@ void queue(Neighbor& neighbor, BufferPtr packet) {
     neighbor.waiting_count++;
 }
 
+// Packets for which more must be changed than may be under the kernel lock held locally: the state of
+// the neighbour, or packet sockets that listen in.
+struct NextHop {
+    Interface* interface;
+    IpAddress address;
+};
+LocalLock deferred_lock;
+BufferQueue deferred;
+
+bool is_heard_of(const Neighbor* neighbor, uint64_t now) {
+    if (!neighbor) return false;
+    return neighbor->state == NeighborState::kReachable
+               ? now - neighbor->changed_ns < kReachableTimeNs
+               : neighbor->state == NeighborState::kDelay ||
+                     neighbor->state == NeighborState::kProbe;
+}
+
+void defer(Interface& interface, const IpAddress& address, BufferPtr packet) {
+    packet->control<NextHop>() = {&interface, address};
+    LocalLockGuard guard(deferred_lock);
+    deferred.push_back(std::move(packet));
+    do_deferred_work();
+}
+
 }  // namespace
 
 uint16_t Neighbor::linux_state() const {
@@ -200,9 +226,20 @@ void clear_neighbors() {
     timer.cancel();
 }
 
+void send_deferred_packets() {
+    while (!deferred.is_empty()) {
+        BufferPtr packet = deferred.pop_front();
+        const NextHop next_hop = packet->control<NextHop>();
+        send_to_neighbor(*next_hop.interface, next_hop.address, std::move(packet));
+    }
+}
+
 void send_to_neighbor(Interface& interface, const IpAddress& address, BufferPtr packet) {
     Neighbor* neighbor = find(interface, address);
     uint64_t now = monotonic_ns();
+    if (holds_lock_locally() && (frame_tap || !is_heard_of(neighbor, now))) {
+        return defer(interface, address, std::move(packet));
+    }
     if (!neighbor || neighbor->state == NeighborState::kFailed) {
         if (!neighbor) {
             neighbor = &create(interface, address);

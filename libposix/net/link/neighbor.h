@@ -41,6 +41,9 @@ constexpr size_t kMaxWaitingPackets = 64;  // one burst, for each neighbour
 // never is, local senders are told EHOSTUNREACH.
 void send_to_neighbor(Interface& interface, const IpAddress& address, BufferPtr packet);
 
+// Deferred work (deferred_work.h): the packets of connections at home whose neighbour must be asked.
+void send_deferred_packets();
+
 // What a packet from the network said. Only answers to our questions make an entry reachable
 // (RFC 4861, 7.2.5); `may_create`: we were asked for ourselves, so we shall need it.
 struct NeighborNews {

@@ -4,11 +4,13 @@
 
 #include <boost/intrusive/set.hpp>
 
+#include "kernel-min/sched/kernel_lock.h"
 #include "libposix/net/address.h"
 
 namespace coracle::net::tcp {
 
 constexpr uint64_t kNever = UINT64_MAX;
+constexpr uint32_t kNoCpu = UINT32_MAX;
 
 enum class FlowKind : uint8_t { kConnection, kHalfOpen, kTimeWait };
 
@@ -24,6 +26,8 @@ struct Flow
     uint64_t timer_ns = kNever;  // when it fires; of FlowTimers
     FlowKind kind;
     bool in_table = false;
+    // The CPU that processes its segments; kNoCpu: any, under the kernel lock held alone.
+    uint32_t home = kNoCpu;
     uint16_t timer_cpu = 0;  // in whose FlowTimers it is, if it is in any
 };
 
@@ -68,6 +72,7 @@ class FlowTimers {
   public:
     // It must not be among another CPU's.
     void set(Flow& flow, uint64_t deadline_ns) {
+        LocalLockGuard guard(lock_);
         if (flow.is_linked()) timers_.erase(timers_.iterator_to(flow));
         flow.timer_ns = deadline_ns;
         if (deadline_ns != kNever) timers_.insert(flow);
@@ -90,6 +95,7 @@ class FlowTimers {
     struct Earlier {
         bool operator()(const Flow& a, const Flow& b) const { return a.timer_ns < b.timer_ns; }
     };
+    LocalLock lock_;  // for a flow that moves to another CPU's
     boost::intrusive::multiset<Flow, boost::intrusive::compare<Earlier>> timers_;
 };
 

@@ -3,8 +3,9 @@
 //
 // Time: set_now() before every call, with a clock of nanoseconds that does not go back and does not
 // begin at 0.
-// Locks: none; kernel code runs under the one kernel lock. What every segment changes beside its
-// connection is the current CPU's own: clock, counters, timers. Nothing here sleeps.
+// Locks: none. The kernel lock is held alone, or for a connection with a home locally. What every
+// segment changes beside its connection is the current CPU's own: clock, counters, timers. Nothing
+// here sleeps.
 #pragma once
 
 #include "kernel-min/sched/per_cpu.h"
@@ -62,6 +63,15 @@ class Stack {
     // ICMP about a segment that we sent (`quoted`: its sequence number); RFC 5927: it must be of
     // what is in flight. EMSGSIZE comes with the path's `mtu`.
     void icmp_error(const FlowKey& flow, Sequence quoted, int error, bool is_fatal, uint32_t mtu);
+
+    // The CPU that processes the segments of an established connection; kNoCpu: none in particular,
+    // or there is no such.
+    uint32_t home_of(const FlowKey& flow) const {
+        const Flow* found = flows_.find(flow, hash(flow));
+        if (!found || found->kind != FlowKind::kConnection) return kNoCpu;
+        return static_cast<const Connection*>(found)->state == State::kEstablished ? found->home
+                                                                                   : kNoCpu;
+    }
 
     // The options of who would get a segment of this flow; null: nobody that has any.
     const ConnectionOptions* find_options(const FlowKey& flow) const;
