@@ -16,7 +16,7 @@ inline void sleep_ns(long time) {
     }
 }
 
-// Whether the predicate holds within about twenty seconds.
+// Whether the predicate holds within about two minutes.
 template <typename Predicate>
 bool eventually(Predicate predicate) {
     for (int i = 0; i < 120'000; i++) {

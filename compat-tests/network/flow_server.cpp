@@ -6,6 +6,7 @@
 //   B  the payload, from a thread that waits in recv(2) meanwhile
 //   P  the payload, after poll(2) and select-like waits of another thread on the same connection
 //   Z  as many bytes as the payload's first four bytes say
+// Each thread has a UDP socket, too, and sends datagrams back; the threads share its port.
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
@@ -64,9 +65,34 @@ void send_pattern(int connection, const Message& message) {
     send_all(connection, pattern.data(), size);
 }
 
+int listen_at_port(int type) {
+    const int server = socket(AF_INET, type, 0);
+    const int on = 1;
+    require(setsockopt(server, SOL_SOCKET, SO_REUSEPORT, &on, sizeof(on)) == 0, "SO_REUSEPORT");
+    const sockaddr_in address = {.sin_family = AF_INET,
+                                 .sin_port = htons(7000),
+                                 .sin_addr = {.s_addr = INADDR_ANY},
+                                 .sin_zero = {}};
+    require(bind(server, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0,
+            "bind");
+    return server;
+}
+
+void answer_datagram(int datagrams) {
+    char data[2048];
+    sockaddr_in from;
+    socklen_t length = sizeof(from);
+    auto* address = reinterpret_cast<sockaddr*>(&from);
+    const ssize_t size = recvfrom(datagrams, data, sizeof(data), MSG_DONTWAIT, address, &length);
+    if (size > 0) sendto(datagrams, data, static_cast<size_t>(size), 0, address, length);
+}
+
 class Worker {
   public:
-    Worker() : epoll_(epoll_create1(0)) { require(epoll_ >= 0, "epoll_create1"); }
+    Worker() : epoll_(epoll_create1(0)), datagrams_(listen_at_port(SOCK_DGRAM)) {
+        require(epoll_ >= 0, "epoll_create1");
+        watch(datagrams_);
+    }
 
     void watch(int connection) {
         epoll_event event = {.events = EPOLLIN, .data = {.fd = connection}};
@@ -77,7 +103,10 @@ class Worker {
         for (;;) {
             epoll_event events[16];
             const int count = epoll_wait(epoll_, events, 16, -1);
-            for (int i = 0; i < count; i++) serve(events[i].data.fd, next);
+            for (int i = 0; i < count; i++) {
+                const int ready = events[i].data.fd;
+                ready == datagrams_ ? answer_datagram(ready) : serve(ready, next);
+            }
         }
     }
 
@@ -126,7 +155,7 @@ class Worker {
         }
     }
 
-    const int epoll_;
+    const int epoll_, datagrams_;
 };
 
 }  // namespace
@@ -137,13 +166,7 @@ int main(int count, char** arguments) {
     for (unsigned i = 0; i < threads; i++) {
         std::thread([&, i] { workers[i].run(workers[(i + 1) % threads]); }).detach();
     }
-    const int listener = socket(AF_INET, SOCK_STREAM, 0);
-    const sockaddr_in address = {.sin_family = AF_INET,
-                                 .sin_port = htons(7000),
-                                 .sin_addr = {.s_addr = INADDR_ANY},
-                                 .sin_zero = {}};
-    require(bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0,
-            "bind");
+    const int listener = listen_at_port(SOCK_STREAM);
     require(listen(listener, 100) == 0, "listen");
     puts("listening");
     fflush(stdout);

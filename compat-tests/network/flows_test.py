@@ -12,6 +12,8 @@ from machine import Machine, eventually, free_port
 CPUS = 4
 CONNECTIONS = 16
 MESSAGES = 120
+SENDERS = 4
+DATAGRAMS = 200
 TIMEOUT_S = 150
 # Mostly such as leave a connection where it is: then it finds a home.
 KINDS = "E" * 40 + "MBPZ"
@@ -44,10 +46,9 @@ class Client:
         return self.random.randbytes(self.random.choice((1, 10, 300, 5_000, 60_000)))
 
     def talk(self):
-        for self.number in range(MESSAGES):
+        for _ in range(MESSAGES):
             kind = self.random.choice(KINDS)
             payload = self.payload()
-            self.doing = f"{kind} of {len(payload)}"
             if kind == "Z":
                 size = self.random.randrange(1, len(PATTERN))
                 self.ask("Z", struct.pack("<I", size))
@@ -65,29 +66,58 @@ class Client:
         self.socket.close()
 
 
+def exchange_datagrams(port, seed):
+    """Whole datagrams come back, and few are lost."""
+    chosen = random.Random(seed)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer:
+        peer.connect(("127.0.0.1", port))
+        for _ in range(DATAGRAMS):
+            data = chosen.randbytes(chosen.randrange(4, 1400))
+
+            def attempt():
+                peer.settimeout(1)
+                peer.send(data)
+                # A late answer to one that was sent twice comes first.
+                while peer.recv(2000) != data:
+                    pass
+            eventually(attempt, TIMEOUT_S)
+
+
 class Flows(unittest.TestCase):
+    def setUp(self):
+        self.failures = []
+
+    def in_threads(self, functions):
+        def run(name, function):
+            try:
+                function()
+            except Exception as error:
+                self.failures.append(f"{name}: {error!r}")
+
+        threads = [threading.Thread(target=run, args=each) for each in functions]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
     def test_connections_move(self):
         port = free_port()
-        program = os.environ["FLOW_SERVER"]
-        failures = []
 
-        def run(seed):
-            client = eventually(lambda: Client(port, seed))
-            try:
-                client.talk()
-            except Exception as error:
-                failures.append(f"client {seed} at {client.number}, {client.doing}: {error!r}")
+        def talk(seed):
+            return lambda: eventually(lambda: Client(port, seed)).talk()
 
-        with Machine("--cpus", CPUS, "--stats", "-p", f"{port}:7000", program, CPUS) as vm:
+        def send(seed):
+            return lambda: exchange_datagrams(port, seed)
+
+        publish = ["-p", f"{port}:7000", "-p", f"{port}:7000/udp"]
+        program = [os.environ["FLOW_SERVER"], CPUS]
+        with Machine("--cpus", CPUS, "--stats", *publish, *program) as vm:
             vm.wait_for("listening")
-            clients = [threading.Thread(target=run, args=(seed,)) for seed in range(CONNECTIONS)]
-            for client in clients:
-                client.start()
-            for client in clients:
-                client.join()
+            self.in_threads([(f"connection {seed}", talk(seed)) for seed in range(CONNECTIONS)] +
+                            [(f"sender {seed}", send(seed)) for seed in range(SENDERS)])
             vm.stop()
             text = vm.text()
-        self.assertEqual(failures, [])
+        self.assertEqual(self.failures, [])
         # Frames were processed at the homes of their connections.
         steering = next(line for line in text.splitlines() if "steering:" in line)
         self.assertGreater(int(steering.split("at home")[1].split()[0]), 0, steering)

@@ -16,7 +16,7 @@ namespace coracle::net {
 
 namespace {
 
-constexpr uint16_t kClientPort = 68, kServerPort = 67;
+constexpr uint16_t kServerPort = 67;
 constexpr uint64_t kSecondNs = 1'000'000'000;
 
 // The message (RFC 2131, 2): offsets of its fields.
@@ -87,7 +87,7 @@ void send(Message type) {
                               kLeaseTime,  kRenewalTime, kRebindingTime};
     at = put(at, kParameterList, wanted, sizeof(wanted));
     *at = kEnd;
-    write_be16(udp, kClientPort);
+    write_be16(udp, kDhcpClientPort);
     write_be16(udp + 2, kServerPort);
     write_be16(udp + 4, kUdpHeader + kMessageSize);
     bool unicast = client.state == State::kRenewing;

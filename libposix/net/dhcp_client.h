@@ -8,7 +8,8 @@ namespace coracle::net {
 // Begins to ask, and keeps the lease for ever after; one interface.
 void start_dhcp(Interface& interface);
 
-// A UDP datagram to the client's port, from its UDP header on. True: it was for us.
+constexpr uint16_t kDhcpClientPort = 68;
+// A UDP datagram to that port, from its UDP header on. True: it was for us.
 bool dhcp_input(const Buffer& datagram, Interface& interface);
 
 }  // namespace coracle::net

@@ -6,12 +6,14 @@
 #include "kernel-min/sched/kernel_lock.h"
 #include "kernel-min/sched/per_cpu.h"
 #include "libposix/net/deferred_work.h"
+#include "libposix/net/dhcp_client.h"
 #include "libposix/net/inet/tcp_filter.h"
 #include "libposix/net/inet/tcp_host.h"
 #include "libposix/net/ip/ip_header.h"
 #include "libposix/net/link/ethernet.h"
 #include "libposix/net/link/neighbor.h"
 #include "libposix/net/raw/raw_socket.h"
+#include "libposix/net/udp/udp_table.h"
 
 namespace coracle::net {
 namespace {
@@ -76,46 +78,81 @@ void on_alone(void*) {
     process_waiting();
 }
 
-// The CPU that may process the frame under the lock held locally; kNoCpu: none. Such a frame is what
-// header prediction knows: a segment with nothing but ACK and PSH, without fragments or options of
-// IP, of an established connection.
-uint32_t home_of(const Buffer& frame, const Interface& interface) {
-    constexpr size_t kTcpHeader = 20, kPorts = 4, kFlags = 13;
-    constexpr uint8_t kAck = 0x10, kPsh = 0x08;
+// The flow of a packet to this station, of which the transport header's first bytes lie in the first
+// buffer, without fragments or options of IP.
+struct Transport {
+    uint8_t protocol;
+    FlowKey flow;
+    const uint8_t* header;
+};
+bool find_transport(const Buffer& frame, const Interface& interface, Transport& to) {
+    constexpr size_t kLeastHeader = 8;
     const uint8_t* ethernet = frame.data();
     const uint8_t* ip = ethernet + kEthernetHeaderSize;
-    if (frame_tap || tcp_filters_exist || !raw_sockets().empty()) return tcp::kNoCpu;
-    if (frame.length() < kEthernetHeaderSize + ipv4::kHeaderSize + kTcpHeader) return tcp::kNoCpu;
-    if (memcmp(ethernet, interface.mac.bytes, sizeof(interface.mac.bytes)) != 0) return tcp::kNoCpu;
-    FlowKey flow;
-    const uint8_t* tcp;
+    size_t size = frame.length();
+    if (size < kEthernetHeaderSize + ipv4::kHeaderSize + kLeastHeader ||
+        memcmp(ethernet, interface.mac.bytes, sizeof(interface.mac.bytes)) != 0) {
+        return false;
+    }
+    size -= kEthernetHeaderSize;
     switch (read_be16(ethernet + 12)) {
         case ETHERTYPE_IP:
-            if (ip[0] != 0x45 || ip[ipv4::kProtocol] != IPPROTO_TCP ||
-                read_be16(ip + ipv4::kFragment) & (ipv4::kMoreFragments | ipv4::kOffsetMask)) {
-                return tcp::kNoCpu;
+            if (ip[0] != 0x45 || read_be16(ip + ipv4::kFragment) &
+                                     (ipv4::kMoreFragments | ipv4::kOffsetMask)) {
+                return false;
             }
-            flow.remote.address = IpAddress::from_v4_bytes(ip + ipv4::kSource);
-            flow.local.address = IpAddress::from_v4_bytes(ip + ipv4::kDestination);
-            tcp = ip + ipv4::kHeaderSize;
+            to.protocol = ip[ipv4::kProtocol];
+            to.flow.remote.address = IpAddress::from_v4_bytes(ip + ipv4::kSource);
+            to.flow.local.address = IpAddress::from_v4_bytes(ip + ipv4::kDestination);
+            to.header = ip + ipv4::kHeaderSize;
             break;
         case ETHERTYPE_IPV6:
-            if (frame.length() < kEthernetHeaderSize + ipv6::kHeaderSize + kTcpHeader ||
-                ip[ipv6::kNextHeader] != IPPROTO_TCP) {
-                return tcp::kNoCpu;
-            }
-            flow.remote.address = IpAddress::from_v6_bytes(ip + ipv6::kSource);
-            flow.local.address = IpAddress::from_v6_bytes(ip + ipv6::kDestination);
-            tcp = ip + ipv6::kHeaderSize;
+            if (size < ipv6::kHeaderSize + kLeastHeader) return false;
+            to.protocol = ip[ipv6::kNextHeader];
+            to.flow.remote.address = IpAddress::from_v6_bytes(ip + ipv6::kSource);
+            to.flow.local.address = IpAddress::from_v6_bytes(ip + ipv6::kDestination);
+            to.header = ip + ipv6::kHeaderSize;
             break;
         default:
-            return tcp::kNoCpu;
+            return false;
     }
-    if ((tcp[kFlags] & ~kPsh) != kAck) return tcp::kNoCpu;
-    flow.remote.port = read_be16(tcp);
-    flow.local.port = read_be16(tcp + kPorts / 2);
-    flow.local.scope = flow.remote.scope = interface.index();
-    return tcp_stack().home_of(flow);
+    to.flow.remote.port = read_be16(to.header);
+    to.flow.local.port = read_be16(to.header + 2);
+    return !to.flow.local.address.is_multicast() && !interface.is_broadcast(to.flow.local.address);
+}
+
+// What header prediction knows: an established connection's segment with nothing but ACK and PSH.
+uint32_t home_of_segment(const Buffer& frame, const Interface& interface, Transport& transport) {
+    constexpr size_t kTcpHeader = 20, kFlags = 13;
+    constexpr uint8_t kAck = 0x10, kPsh = 0x08;
+    if (frame.data() + frame.length() < transport.header + kTcpHeader ||
+        (transport.header[kFlags] & ~kPsh) != kAck) {
+        return kNoHome;
+    }
+    transport.flow.local.scope = transport.flow.remote.scope = interface.index();
+    return tcp_stack().home_of(transport.flow);
+}
+
+uint32_t home_of_datagram(const Interface& interface, const Transport& transport) {
+    if (transport.flow.local.port == kDhcpClientPort) return kNoHome;
+    const UdpSocket* socket =
+        find_udp_socket(transport.flow.remote, transport.flow.local, interface.index());
+    return socket && !socket->options.filter ? socket->home : kNoHome;
+}
+
+// The CPU that may process the frame under the lock held locally; kNoHome: none.
+uint32_t home_of(const Buffer& frame, const Interface& interface) {
+    if (frame_tap || tcp_filters_exist || !raw_sockets().empty()) return kNoHome;
+    Transport transport;
+    if (!find_transport(frame, interface, transport)) return kNoHome;
+    switch (transport.protocol) {
+        case IPPROTO_TCP:
+            return home_of_segment(frame, interface, transport);
+        case IPPROTO_UDP:
+            return home_of_datagram(interface, transport);
+        default:
+            return kNoHome;
+    }
 }
 
 void hand_over(uint32_t cpu, BufferPtr frame) {
@@ -177,12 +214,12 @@ void steer_received(BufferPtr frame, Interface& interface) {
     }
     frame->info.interface = &interface;
     Waiting& own = waiting.current();
-    const uint32_t home = own.held.is_empty() ? home_of(*frame, interface) : tcp::kNoCpu;
+    const uint32_t home = own.held.is_empty() ? home_of(*frame, interface) : kNoHome;
     if (home == cpu_index()) {
         own.counters.at_home++;
         return process(std::move(frame));
     }
-    if (home != tcp::kNoCpu) {
+    if (home != kNoHome) {
         own.counters.handed_over++;
         return hand_over(home, std::move(frame));
     }

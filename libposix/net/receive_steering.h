@@ -1,6 +1,6 @@
-// Which CPU processes a frame that came in. Segments of an established connection that has a home are
-// processed there, under the kernel lock held locally; all other frames, and those that somebody
-// listens in on, under the lock held alone. Frames of a flow stay in order.
+// Which CPU processes a frame that came in. Segments of an established connection and datagrams whose
+// socket has a home are processed there, under the kernel lock held locally; all other frames, and
+// those that somebody listens in on, under the lock held alone. Frames of a flow stay in order.
 #pragma once
 
 #include "libposix/net/interface.h"

@@ -7,6 +7,7 @@
 #include "kernel-min/lib/panic.h"
 #include "kernel-min/lib/text_line.h"
 #include "kernel-min/sched/kernel_lock.h"
+#include "libposix/files/events/epoll.h"
 #include "libposix/process/process.h"
 #include "libposix/signals/signal_delivery.h"
 
@@ -108,6 +109,24 @@ Result<long> Socket::ioctl(uint32_t command, uint64_t argument) {
     }
     if (interface_ioctl && is_interface_ioctl(command)) return interface_ioctl(command, argument);
     return Error(ENOTTY);
+}
+
+bool Socket::should_settle(const WaitQueue& queue) {
+    const uint32_t cpu = current_cpu()->id;
+    if (home == cpu) return false;
+    const bool is_watched_here = first_epoll_item && first_epoll_item->owner.home == cpu;
+    if (!is_watched_here && !home_search_.note_use()) return false;
+    return queue.all_of([cpu](const WaitEntry& entry) {
+        return entry.wake == WaitEntry::wake_thread || EpollItem::is_at_home(entry, cpu);
+    });
+}
+
+void Socket::use_lock(bool is_plain) {
+    if (!holds_lock_locally()) {
+        settle();
+    } else if (!is_plain) {
+        become_alone_now();
+    }
 }
 
 Error broken_pipe(uint32_t message_flags) {

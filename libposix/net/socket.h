@@ -22,6 +22,7 @@
 #include <cstdint>
 
 #include "libposix/files/file.h"
+#include "libposix/files/home.h"
 #include "libposix/net/socket_address.h"
 #include "libposix/net/socket_message.h"
 #include "libposix/net/socket_options.h"
@@ -119,8 +120,21 @@ class Socket : public File {
 
     SocketOptions options;
 
+  protected:
+    // For families whose sockets can have a home, at a use under the kernel lock held alone: whether
+    // it is time to have it on this CPU. Who is watched by an epoll that has found its home is at home
+    // there at once. `queue`: the socket's own, which then wakes nothing that belongs elsewhere, but
+    // threads.
+    bool should_settle(const WaitQueue& queue);
+    // At the beginning of a call, with several CPUs: `is_plain` tells whether the kernel lock held
+    // locally is enough for it, where the socket is at home. A sleep point.
+    void use_lock(bool is_plain);
+
   private:
+    virtual void settle() {}  // under the lock held alone
+
     Kind kind_;
+    HomeSearch home_search_;
 };
 
 // Sends SIGPIPE unless MSG_NOSIGNAL is among the flags, and is EPIPE.

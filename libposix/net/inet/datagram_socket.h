@@ -36,7 +36,11 @@ class DatagramSocket : public Socket {
     Result<size_t> bytes_to_receive() override;
     Result<size_t> bytes_to_send() override { return size_t{0}; }
     uint32_t poll_events() override;
-    WaitQueue* wait_queue() override { return &changed_; }
+    WaitQueue* wait_queue() override {
+        leave_home();  // until it is known who watches it from now on: should_settle()
+        return &changed_;
+    }
+    bool can_poll() override { return true; }
 
     const Endpoint& local() const { return local_; }
     const Endpoint& remote() const { return remote_; }

@@ -5,7 +5,6 @@
 #include <sys/ioctl.h>
 
 #include "kernel-min/memory/heap.h"
-#include "libposix/files/events/epoll.h"
 #include "libposix/net/inet/stream_ports.h"
 #include "libposix/net/inet/tcp_filter.h"
 #include "libposix/net/inet/tcp_host.h"
@@ -57,26 +56,14 @@ void StreamSocket::linger() {
 
 void StreamSocket::leave_home() {
     home = kNoHome;
-    if (connection_) connection_->home = tcp::kNoCpu;
+    if (connection_) connection_->home = kNoHome;
 }
 
-// Whether all that its segments and its calls reach belongs to the CPU, or to everybody.
-bool StreamSocket::can_live_at(uint32_t cpu) const {
-    return connection_ && connection_->state == State::kEstablished &&
-           !connection_->path_is_loopback && !tcp_filters_exist &&
-           changed_.all_of([cpu](const WaitEntry& entry) {
-               return entry.wake == WaitEntry::wake_thread || EpollItem::is_at_home(entry, cpu);
-           });
-}
-
-// At a use under the kernel lock held alone. Who is watched by an epoll that has found its home is
-// at home there at once.
+// At a use under the kernel lock held alone.
 void StreamSocket::settle() {
-    const uint32_t cpu = current_cpu()->id;
-    if (home == cpu) return;
-    const bool is_watched_here = first_epoll_item && first_epoll_item->owner.home == cpu;
-    if ((!is_watched_here && !home_search_.note_use()) || !can_live_at(cpu)) return;
-    home = connection_->home = cpu;
+    const bool can_settle = connection_ && connection_->state == State::kEstablished &&
+                            !connection_->path_is_loopback && !tcp_filters_exist;
+    if (can_settle && should_settle(changed_)) home = connection_->home = current_cpu()->id;
 }
 
 StreamSocket::State StreamSocket::state() const {

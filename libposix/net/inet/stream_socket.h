@@ -7,7 +7,6 @@
 #include <boost/intrusive/list.hpp>
 
 #include "kernel-min/sched/sleep_lock.h"
-#include "libposix/files/home.h"
 #include "libposix/net/inet/inet_options.h"
 #include "libposix/net/inet/socket_endpoint.h"
 #include "libposix/net/inet/zero_copy.h"
@@ -46,7 +45,7 @@ class StreamSocket final : public Socket,
     Result<long> ioctl(uint32_t command, uint64_t argument) override;
     uint32_t poll_events() override;
     WaitQueue* wait_queue() override {
-        leave_home();  // until what watches it from now on is known (settle())
+        leave_home();  // until it is known who watches it from now on: should_settle()
         return &changed_;
     }
     bool can_poll() override { return true; }
@@ -76,8 +75,7 @@ class StreamSocket final : public Socket,
     tcp::ConnectionOptions connection_options() const;
     // The options of the core that are in force: the connection's, the listener's, or to be.
     void push_options();
-    void settle();
-    bool can_live_at(uint32_t cpu) const;
+    void settle() override;
     bool is_plain(uint32_t flags, uint32_t plain_flags) const;
     Result<BufferPtr> read_piece(IoBuffer& data, ZeroCopySend* send);
     // Null: the message is an ordinary one.
@@ -97,7 +95,6 @@ class StreamSocket final : public Socket,
     ErrorQueue errors_;
     RefPtr<ZeroCopyCounter> zero_copy_;
     WaitQueue changed_;
-    HomeSearch home_search_;
     SleepLock reading_;  // a reader's place at the head of the queue
     uint32_t user_;      // SO_REUSEPORT is for the same user's alone
     uint32_t defer_accept_s_ = 0;

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "kernel-min/sched/kernel_lock.h"
 #include "libposix/net/inet/stream_socket.h"
 #include "libposix/net/inet/tcp_host.h"
 
@@ -56,12 +55,7 @@ bool StreamSocket::is_plain(uint32_t flags, uint32_t plain_flags) const {
 Result<size_t> StreamSocket::send(SendMessage& message) {
     if (cpu_count > 1) {
         constexpr uint32_t kPlain = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE;
-        const bool is_plain_send = is_plain(message.flags, kPlain) && !message.to;
-        if (!holds_lock_locally()) {
-            settle();
-        } else if (!is_plain_send) {
-            become_alone_now();
-        }
+        use_lock(is_plain(message.flags, kPlain) && !message.to);
     }
     SocketWait wait = wait_to_send(message.flags);
     State now = state();
@@ -211,11 +205,7 @@ Result<bool> StreamSocket::receive_some(ReceiveMessage& message, size_t& done, s
 Result<size_t> StreamSocket::receive(ReceiveMessage& message) {
     if (cpu_count > 1) {
         constexpr uint32_t kPlain = MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC | MSG_WAITALL;
-        if (!holds_lock_locally()) {
-            settle();
-        } else if (!is_plain(message.flags, kPlain)) {
-            become_alone_now();
-        }
+        use_lock(is_plain(message.flags, kPlain));
     }
     if (message.flags & MSG_ERRQUEUE) return errors_.receive(family(), message);
     RefPtr<tcp::Connection> connection = connection_;

@@ -1,5 +1,6 @@
 // IPv4 packets that go out (RFC 791, RFC 1191).
 #include <algorithm>
+#include <atomic>
 
 #include "kernel-min/lib/random.h"
 #include "libposix/net/checksum.h"
@@ -14,10 +15,11 @@ namespace {
 
 // Unique while fragments of it may be about (RFC 6864, 4); begins anywhere.
 uint16_t take_identifications(const IpOutput& how, size_t count) {
-    static uint16_t of_all = static_cast<uint16_t>(random_u64());
-    uint16_t& next = how.next_identification ? *how.next_identification : of_all;
-    const uint16_t first = next;
-    next = static_cast<uint16_t>(next + count);
+    static std::atomic<uint16_t> of_all = static_cast<uint16_t>(random_u64());
+    const auto taken = static_cast<uint16_t>(count);
+    if (!how.next_identification) return of_all.fetch_add(taken, std::memory_order_relaxed);
+    const uint16_t first = *how.next_identification;
+    *how.next_identification = static_cast<uint16_t>(first + taken);
     return first;
 }
 

@@ -10,7 +10,6 @@
 namespace coracle::net::tcp {
 
 constexpr uint64_t kNever = UINT64_MAX;
-constexpr uint32_t kNoCpu = UINT32_MAX;
 
 enum class FlowKind : uint8_t { kConnection, kHalfOpen, kTimeWait };
 
@@ -26,8 +25,8 @@ struct Flow
     uint64_t timer_ns = kNever;  // when it fires; of FlowTimers
     FlowKind kind;
     bool in_table = false;
-    // The CPU that processes its segments; kNoCpu: any, under the kernel lock held alone.
-    uint32_t home = kNoCpu;
+    // The CPU that processes its segments; kNoHome: any, under the kernel lock held alone.
+    uint32_t home = kNoHome;
     uint16_t timer_cpu = 0;  // in whose FlowTimers it is, if it is in any
 };
 

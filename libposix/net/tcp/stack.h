@@ -64,13 +64,13 @@ class Stack {
     // what is in flight. EMSGSIZE comes with the path's `mtu`.
     void icmp_error(const FlowKey& flow, Sequence quoted, int error, bool is_fatal, uint32_t mtu);
 
-    // The CPU that processes the segments of an established connection; kNoCpu: none in particular,
+    // The CPU that processes the segments of an established connection; kNoHome: none in particular,
     // or there is no such.
     uint32_t home_of(const FlowKey& flow) const {
         const Flow* found = flows_.find(flow, hash(flow));
-        if (!found || found->kind != FlowKind::kConnection) return kNoCpu;
+        if (!found || found->kind != FlowKind::kConnection) return kNoHome;
         return static_cast<const Connection*>(found)->state == State::kEstablished ? found->home
-                                                                                   : kNoCpu;
+                                                                                   : kNoHome;
     }
 
     // The options of who would get a segment of this flow; null: nobody that has any.

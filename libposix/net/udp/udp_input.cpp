@@ -13,8 +13,6 @@ namespace coracle::net {
 
 namespace {
 
-constexpr uint16_t kDhcpClientPort = 68;
-
 // The payload, as the socket's filter cuts it; false: it does not take it.
 bool passes_filter(UdpSocket& socket, Buffer& payload, const IpInput& how) {
     constexpr auto kHeader = static_cast<int32_t>(kUdpHeaderSize);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "kernel-min/memory/heap.h"
+#include "kernel-min/sched/kernel_lock.h"
 #include "libposix/net/checksum.h"
 #include "libposix/net/counters.h"
 #include "libposix/net/inet/inet_family.h"
@@ -164,7 +165,24 @@ Result<BufferPtr> UdpSocket::read_payload(SendMessage& message, size_t size, Zer
     return first;
 }
 
+// At a use under the kernel lock held alone.
+void UdpSocket::settle() {
+    if (local_.port != 0 && should_settle(changed_)) home = current_cpu()->id;
+}
+
+Result<size_t> UdpSocket::receive(ReceiveMessage& message) {
+    if (cpu_count > 1) {
+        constexpr uint32_t kPlain = MSG_DONTWAIT | MSG_PEEK | MSG_TRUNC | MSG_WAITALL;
+        use_lock(!(message.flags & ~kPlain));
+    }
+    return DatagramSocket::receive(message);
+}
+
 Result<size_t> UdpSocket::send(SendMessage& message) {
+    if (cpu_count > 1) {
+        constexpr uint32_t kPlain = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE;
+        use_lock(!(message.flags & ~kPlain) && local_.port != 0 && !send_is_shut_);
+    }
     size_t size = message.data.size();
     if (size > kMaxIpPacket) return Error(EMSGSIZE);
     if (message.flags & MSG_OOB) return Error(EOPNOTSUPP);

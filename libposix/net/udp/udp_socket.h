@@ -18,6 +18,7 @@ class UdpSocket final : public DatagramSocket,
     Result<void> bind(const SocketAddress& address) override;
     Result<void> connect(const SocketAddress& address, bool nonblocking) override;
     Result<size_t> send(SendMessage& message) override;
+    Result<size_t> receive(ReceiveMessage& message) override;
     Result<void> set_option(int level, int option, UserIn<char> value, unsigned length) override;
     Result<void> get_option(int level, int option, const OptionWriter& to) override;
 
@@ -30,6 +31,7 @@ class UdpSocket final : public DatagramSocket,
 
   private:
     Result<void> protocol_control(const ControlMessages::Message& message, Target& target) override;
+    void settle() override;
     Result<void> bind_if_needed();
     Result<void> transmit(BufferPtr payload, const Target& target);
     Result<void> transmit_one(BufferPtr payload, const Target& target);
