@@ -23,8 +23,9 @@ namespace {
 struct Waiting {
     BufferQueue returned;  // was in the inbox, but is to be processed under the lock alone
     BufferQueue held;      // from the CPU's own queue of the device, the same
-    // Handed over by other CPUs, the latest first.
+    // Handed over by other CPUs, the latest first, and about how many.
     alignas(kCacheLineSize) std::atomic<Buffer*> inbox{nullptr};
+    std::atomic<uint32_t> inbox_count{0};
     SteeringCounters counters = {};
 };
 PerCpu<Waiting> waiting;
@@ -45,11 +46,13 @@ void process_queue(BufferQueue& queue) {
 // What was handed over to a CPU, the oldest first.
 void take_inbox(Waiting& of, BufferQueue& to) {
     Buffer* newest = of.inbox.exchange(nullptr);
-    while (newest) {
+    uint32_t count = 0;
+    for (; newest; count++) {
         Buffer* next = BufferQueue::after(newest);
         to.push_front(BufferPtr(newest));
         newest = next;
     }
+    of.inbox_count.fetch_sub(count, std::memory_order_relaxed);
 }
 
 bool is_anything_waiting() {
@@ -155,8 +158,14 @@ uint32_t home_of(const Buffer& frame, const Interface& interface) {
     }
 }
 
-void hand_over(uint32_t cpu, BufferPtr frame) {
+void hand_over(uint32_t cpu, BufferPtr frame, Interface& interface) {
+    constexpr uint32_t kMaxInbox = 1000;  // Linux's netdev_max_backlog
     Waiting& to = waiting.of(cpu);
+    if (to.inbox_count.fetch_add(1, std::memory_order_relaxed) >= kMaxInbox) {
+        to.inbox_count.fetch_sub(1, std::memory_order_relaxed);
+        interface.statistics().rx_dropped++;
+        return;
+    }
     Buffer* added = frame.release();
     Buffer* first = to.inbox.load();
     do {
@@ -188,8 +197,7 @@ void on_handed_over(void*) {
 
 bool start_receive_steering() {
     if (!waiting.allocate()) return false;
-    local_vector =
-        register_interrupt_handler(on_handed_over, nullptr, LockNeeded::kLocally);
+    local_vector = register_interrupt_handler(on_handed_over, nullptr, LockNeeded::kLocally);
     alone_vector = register_interrupt_handler(on_alone, nullptr);
     return true;
 }
@@ -221,7 +229,7 @@ void steer_received(BufferPtr frame, Interface& interface) {
     }
     if (home != kNoHome) {
         own.counters.handed_over++;
-        return hand_over(home, std::move(frame));
+        return hand_over(home, std::move(frame), interface);
     }
     own.held.push_back(std::move(frame));
     do_deferred_work();
