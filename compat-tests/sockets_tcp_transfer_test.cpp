@@ -6,6 +6,7 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
@@ -280,6 +281,20 @@ TEST_F(TcpTransfer, UrgentInline) {
     EXPECT_EQ(errno, EINVAL);
     EXPECT_EQ(receive(), "ab");
     EXPECT_EQ(receive(), "!");
+}
+
+volatile sig_atomic_t urgent_signals;
+
+TEST_F(TcpTransfer, UrgentByteTellsTheOwner) {
+    signal(SIGURG, [](int) { urgent_signals = urgent_signals + 1; });
+    ASSERT_EQ(fcntl(server, F_SETOWN, getpid()), 0);
+    send(client, "a", 1, 0);
+    EXPECT_EQ(receive(), "a");
+    EXPECT_EQ(urgent_signals, 0);
+    send(client, "b", 1, MSG_OOB);
+    for (int i = 0; i < 60'000 && urgent_signals == 0; i++) usleep(1000);
+    EXPECT_EQ(urgent_signals, 1);
+    signal(SIGURG, SIG_DFL);
 }
 
 TEST_F(TcpTransfer, NoUrgentByte) {

@@ -53,6 +53,13 @@ Result<void> send_to(const FileOwner& owner, const SignalInfo& info) {
     return send_signal(*thread->process, info);
 }
 
+void send_plain(const FileOwner& owner, int signo) {
+    SignalInfo info;
+    info.signo = signo;
+    info.code = kSiKernel;
+    (void)send_to(owner, info);
+}
+
 }  // namespace
 
 IoSignal::IoSignal(File& file, int fd) : entry_(*this), file_(file), fd_(fd) {
@@ -77,12 +84,13 @@ void IoSignal::send(uint32_t events) const {
         info.poll = {reason.band, fd_};
         // Without F_SETSIG, or when no more can be queued, a plain SIGIO.
         if (info.signo != 0 && send_to(owner, info).ok()) return;
-        SignalInfo plain;
-        plain.signo = kSigIo;
-        plain.code = kSiKernel;
-        (void)send_to(owner, plain);
+        send_plain(owner, kSigIo);
         return;
     }
+}
+
+void send_urgent_signal(const File& file) {
+    if (file.owner.id != 0) send_plain(file.owner, kSigUrg);
 }
 
 Result<void> set_io_signal(File& file, int fd, bool on) {

@@ -41,6 +41,9 @@ class IoSignal {
     const int fd_;  // that it was asked for by: siginfo's
 };
 
+// SIGURG for the file's owner, O_ASYNC or not: urgent data is here.
+void send_urgent_signal(const File& file);
+
 // Sets or clears O_ASYNC for a file that can do so (File::can_signal). ENOMEM.
 Result<void> set_io_signal(File& file, int fd, bool on);
 

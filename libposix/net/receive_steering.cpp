@@ -139,8 +139,9 @@ uint32_t home_of_segment(const Buffer& frame, const Interface& interface, Transp
 uint32_t home_of_datagram(const Interface& interface, const Transport& transport) {
     if (transport.flow.local.port == kDhcpClientPort) return kNoHome;
     const UdpSocket* socket =
-        find_udp_socket(transport.flow.remote, transport.flow.local, interface.index());
-    return socket && !socket->options.filter ? socket->home : kNoHome;
+        find_udp_socket(transport.flow.remote, transport.flow.local, interface.index(), nullptr);
+    const bool has_program = socket && (socket->options.filter || socket->reuseport_program);
+    return socket && !has_program ? socket->home : kNoHome;
 }
 
 // The CPU that may process the frame under the lock held locally; kNoHome: none.

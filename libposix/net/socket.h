@@ -96,6 +96,11 @@ class Socket : public File {
     virtual bool has_filter() const { return false; }
     virtual bool has_peek_offset() const { return false; }
     virtual bool has_zero_copy() const { return false; }
+    // Which of the sockets that share its port (SO_REUSEPORT) gets what comes; null: as their hashes
+    // say. EINVAL: it shares none; ENOENT: there was none to take away.
+    virtual Result<void> set_reuseport_program(RefPtr<net::BpfProgram> /*program*/) {
+        return Error(EINVAL);
+    }
     // SO_PEERCRED and SO_PEERGROUPS; pid 0 and ids of -1 where nobody is known.
     virtual PeerCredentials peer_credentials() const { return {}; }
     virtual RefPtr<GroupList> peer_groups() const { return nullptr; }

@@ -242,6 +242,8 @@ Result<int> read_option(UserIn<char> value, unsigned length) {
 Result<void> set_socket_option(Socket& socket, int option, UserIn<char> value, unsigned length) {
     if (option == SO_BINDTODEVICE || option == net::kBindToInterfaceIndex) {
         TRY(net::set_bound_device(socket, option, value, length));
+    } else if (net::is_reuseport_change(option)) {
+        TRY(net::change_reuseport_program(socket, option, value, length));
     } else if (net::is_filter_change(option)) {
         TRY(net::change_filter(socket, option, value, length));
     } else {

@@ -35,6 +35,10 @@ Result<void> change_filter(Socket& socket, int option, UserIn<char> value, unsig
     TRY(read_option(value, length));
     SocketOptions& options = socket.options;
     if (options.is_on(SO_LOCK_FILTER)) return Error(EPERM);
+    if (option == SO_ATTACH_BPF) {
+        if (length != sizeof(int)) return Error(EINVAL);
+        return no_ebpf_program(TRY(read_option(value, length)));
+    }
     if (option == SO_DETACH_FILTER) {
         if (!options.filter) return Error(ENOENT);
         options.filter = nullptr;
@@ -42,6 +46,18 @@ Result<void> change_filter(Socket& socket, int option, UserIn<char> value, unsig
         options.filter = TRY(read_bpf_program(value, length));
     }
     return {};
+}
+
+Result<void> change_reuseport_program(Socket& socket, int option, UserIn<char> value,
+                                      unsigned length) {
+    const int number = TRY(read_option(value, length));
+    if (option == kDetachReuseportBpf) return socket.set_reuseport_program(nullptr);
+    if (socket.options.is_on(SO_LOCK_FILTER)) return Error(EPERM);
+    if (option == SO_ATTACH_REUSEPORT_EBPF) {
+        if (length != sizeof(int)) return Error(EINVAL);
+        return no_ebpf_program(number);
+    }
+    return socket.set_reuseport_program(TRY(read_bpf_program(value, length)));
 }
 
 Result<void> get_filter(const Socket& socket, const OptionWriter& to) {

@@ -5,6 +5,7 @@
 #include <sys/ioctl.h>
 
 #include "kernel-min/memory/heap.h"
+#include "libposix/files/io_signal.h"
 #include "libposix/net/inet/stream_ports.h"
 #include "libposix/net/inet/tcp_filter.h"
 #include "libposix/net/inet/tcp_host.h"
@@ -110,6 +111,20 @@ void StreamSocket::option_changed(int option) {
     push_options();
 }
 
+Result<void> StreamSocket::set_reuseport_program(RefPtr<BpfProgram> program) {
+    if (!options.is_on(SO_REUSEPORT) || (listener_ && !listener_->reuses_port)) {
+        return Error(EINVAL);
+    }
+    RefPtr<BpfProgram>& old = listener_ ? listener_->reuseport_program : reuseport_program_;
+    if (!program && !old) return Error(ENOENT);
+    if (listener_) {
+        tcp_stack().set_reuseport_program(*listener_, program);
+    } else {
+        old = std::move(program);
+    }
+    return {};
+}
+
 Result<void> StreamSocket::bind(const SocketAddress& address) {
     Endpoint local;
     bool is_unspecified = family() == AF_INET && address.length >= sizeof(sockaddr_in) &&
@@ -159,7 +174,7 @@ Result<void> StreamSocket::listen(unsigned backlog) {
     connect_is_pending_ = false;
     listener_ = TRY(tcp_stack().listen(local_, connection_options(), backlog));
     listener_->is_v6_only = is_v6_only();
-    listener_->reuses_port = options.is_on(SO_REUSEPORT);
+    if (options.is_on(SO_REUSEPORT)) tcp_stack().share_port(*listener_, reuseport_program_);
     listener_->observer = this;
     return {};
 }
@@ -253,14 +268,20 @@ int StreamSocket::take_error() {
 }
 
 void StreamSocket::on_tcp_event(uint32_t events) {
-    if (changed_.is_empty()) return;
+    if (changed_.is_empty()) {
+        if (events & tcp::kEventUrgentAnnounced) send_urgent_signal(*this);
+        return;
+    }
     uint32_t poll = 0;
     if (events & (tcp::kEventReadable | tcp::kEventAccept)) poll |= POLLIN | POLLRDNORM;
     if (events & tcp::kEventReadable && connection_ && connection_->fin_received) {
         poll |= POLLRDHUP;
     }
     if (events & (tcp::kEventWritable | tcp::kEventConnected)) poll |= POLLOUT | POLLWRNORM;
-    if (events & tcp::kEventUrgent) poll |= POLLPRI;
+    if (events & tcp::kEventUrgent) {
+        poll |= POLLPRI;
+        if (events & tcp::kEventUrgentAnnounced) send_urgent_signal(*this);
+    }
     if (events & tcp::kEventError) poll |= POLLERR;
     if (events & tcp::kEventHangUp) poll |= POLLHUP | POLLRDHUP;
     events& tcp::kEventAccept ? changed_.wake_one(poll) : changed_.wake_all(poll);

@@ -39,6 +39,7 @@ class StreamSocket final : public Socket,
     int take_error() override;
     bool has_filter() const override { return true; }
     bool has_zero_copy() const override { return true; }
+    Result<void> set_reuseport_program(RefPtr<BpfProgram> program) override;
     bool is_listening() const override { return static_cast<bool>(listener_); }
     Result<size_t> bytes_to_receive() override;
     Result<size_t> bytes_to_send() override;
@@ -94,6 +95,7 @@ class StreamSocket final : public Socket,
     RefPtr<tcp::Listener> listener_;
     ErrorQueue errors_;
     RefPtr<ZeroCopyCounter> zero_copy_;
+    RefPtr<BpfProgram> reuseport_program_;  // until it listens
     WaitQueue changed_;
     SleepLock reading_;  // a reader's place at the head of the queue
     uint32_t user_;      // SO_REUSEPORT is for the same user's alone

@@ -162,6 +162,15 @@ BufferPtr NetlinkSocket::make_answer() {
     return Buffer::allocate(MessageWriter::kCapacity);
 }
 
+void NetlinkSocket::queue(BufferPtr answer) {
+    if (options.filter) [[unlikely]] {
+        const uint32_t kept = options.filter->run({.chain = *answer});
+        if (kept == 0) return;
+        if (kept < answer->length()) answer->truncate(kept);
+    }
+    answers_.push_back(std::move(answer));
+}
+
 void NetlinkSocket::put_error(int error, const uint8_t* request, size_t size) {
     BufferPtr answer = make_answer();
     if (!answer) return;
@@ -179,7 +188,7 @@ void NetlinkSocket::put_error(int error, const uint8_t* request, size_t size) {
         memcpy(answer->append(more), request + sizeof(nlmsghdr), more);
     }
     writer.end();
-    answers_.push_back(std::move(answer));
+    queue(std::move(answer));
 }
 
 void NetlinkSocket::answer_dump(const DumpRequest& request,
@@ -198,7 +207,7 @@ void NetlinkSocket::answer_dump(const DumpRequest& request,
             writer.begin(NLMSG_DONE, NLM_F_MULTI, request.sequence, request.port, int{0});
             writer.end();
         }
-        answers_.push_back(std::move(answer));
+        queue(std::move(answer));
     }
 }
 
@@ -241,7 +250,7 @@ Result<void> NetlinkSocket::answer_one(uint16_t type, const DumpRequest& request
     } else {
         return Error(EOPNOTSUPP);
     }
-    answers_.push_back(std::move(answer));
+    queue(std::move(answer));
     return {};
 }
 

@@ -20,6 +20,7 @@ class NetlinkSocket final : public Socket {
     Result<size_t> receive(ReceiveMessage& message) override;
     Result<void> set_option(int level, int option, UserIn<char> value, unsigned length) override;
     Result<void> get_option(int level, int option, const OptionWriter& to) override;
+    bool has_filter() const override { return true; }
     Result<size_t> bytes_to_receive() override;
     uint32_t poll_events() override;
     WaitQueue* wait_queue() override { return &changed_; }
@@ -33,6 +34,8 @@ class NetlinkSocket final : public Socket {
                             size_t size);
     void put_error(int error, const uint8_t* request, size_t size);
     BufferPtr make_answer();
+    // Unless the socket's filter drops it.
+    void queue(BufferPtr answer);
 
     uint32_t port_ = 0, groups_ = 0, peer_port_ = 0;
     uint32_t options_on_ = 0;  // bit n: NETLINK_* option n

@@ -31,6 +31,8 @@ constexpr uint32_t kEventUrgent = 8;
 constexpr uint32_t kEventError = 16;   // error_code is set
 constexpr uint32_t kEventHangUp = 32;  // both directions have ended
 constexpr uint32_t kEventAccept = 64;  // of a listener: a connection waits
+// With kEventUrgent: the first that is heard of an urgent byte, never under the lock held locally.
+constexpr uint32_t kEventUrgentAnnounced = 128;
 
 class Observer {
   public:

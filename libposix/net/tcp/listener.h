@@ -40,7 +40,9 @@ class Listener final : public RefCounted<Listener> {
 
     Endpoint local;  // port never 0
     bool is_v6_only = false;
-    bool reuses_port = false;   // SO_REUSEPORT: shares its connections with its like
+    bool reuses_port = false;  // SO_REUSEPORT: shares its connections with its like
+    // Which of its like gets a connection, by the segment's payload; null: its hash says.
+    RefPtr<BpfProgram> reuseport_program;
     ConnectionOptions options;  // of new connections
     uint32_t backlog;
     Observer* observer = nullptr;
@@ -57,6 +59,10 @@ class Listener final : public RefCounted<Listener> {
 
     // --- Inside TCP ---
 
+    bool shares_with(const Listener& other) const {
+        return reuses_port && other.reuses_port && local == other.local &&
+               options.ip.interface_index == other.options.ip.interface_index;
+    }
     int match(const FlowKey& flow) const;  // how well it fits; negative: not at all
     void input_syn(Segment& segment, const Sequence* initial_sequence);
     void input_half_open(HalfOpen& half_open, Segment& segment);

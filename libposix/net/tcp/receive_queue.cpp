@@ -65,7 +65,7 @@ void Connection::handle_urgent(const Segment& segment) {
             urgent_state = UrgentState::kHere;
         }
     }
-    notify(kEventUrgent);
+    notify(kEventUrgent | kEventUrgentAnnounced);
 }
 
 // Data that starts at `start` may hold the byte that was announced.

@@ -95,11 +95,11 @@ void Stack::dispatch(Segment& segment) {
     if (flow) {
         auto& rest = *static_cast<TimeWait*>(flow);
         if (!rest.input(*this, segment, initial_sequence)) return;
-        if (!find_listener(segment.flow, flow_hash)) return answer_with_reset(segment);
+        if (!find_listener(segment.flow, flow_hash, nullptr)) return answer_with_reset(segment);
         remove_time_wait(rest);
         has_initial_sequence = true;
     }
-    RefPtr<Listener> listener(find_listener(segment.flow, flow_hash));
+    RefPtr<Listener> listener(find_listener(segment.flow, flow_hash, segment.data.get()));
     if (!listener) return answer_with_reset(segment);
     // First: RST is ignored. Second: ACK. Third: SYN.
     if (segment.has(kRst)) return;
@@ -121,11 +121,66 @@ const ConnectionOptions* Stack::find_options(const FlowKey& flow) const {
     if (known && known->kind == FlowKind::kHalfOpen) {
         return &static_cast<const HalfOpen*>(known)->listener->options;
     }
-    const Listener* listener = known ? nullptr : find_listener(flow, flow_hash);
+    const Listener* listener = known ? nullptr : find_listener(flow, flow_hash, nullptr);
     return listener ? &listener->options : nullptr;
 }
 
-Listener* Stack::find_listener(const FlowKey& flow, uint64_t flow_hash) const {
+// By their program; listeners lie with the latest first, and are numbered from the first that came.
+Listener* Stack::choose_sharer(Listener& best, const Buffer* payload) const {
+    uint32_t count = 0;
+    auto for_each_sharer = [&](auto visit) {
+        for (Listener* listener = listeners_[best.local.port % kPortBuckets]; listener;
+             listener = listener->next_of_port) {
+            if (listener->shares_with(best)) visit(*listener);
+        }
+    };
+    for_each_sharer([&](Listener&) { count++; });
+    BufferPtr nothing = payload ? nullptr : Buffer::allocate(0);
+    if (!payload && !nothing) return &best;
+    uint32_t index = best.reuseport_program->run({.chain = payload ? *payload : *nothing});
+    if (index >= count) return &best;
+    Listener* chosen = &best;
+    index = count - index;
+    for_each_sharer([&](Listener& listener) {
+        if (--index == 0) chosen = &listener;
+    });
+    return chosen;
+}
+
+// The latest of those that shared the port with a listener takes its place among them.
+void Stack::take_place(const Listener& left, Listener*& place) {
+    Listener** link = &listeners_[left.local.port % kPortBuckets];
+    while (link != &place && *link && !(*link)->shares_with(left)) link = &(*link)->next_of_port;
+    if (link == &place || !*link) return;
+    Listener* latest = *link;
+    // The place may be the link behind the latest itself.
+    if (&place == &latest->next_of_port) return;
+    *link = latest->next_of_port;
+    latest->next_of_port = place;
+    place = latest;
+}
+
+void Stack::share_port(Listener& listener, const RefPtr<BpfProgram>& program) {
+    listener.reuses_port = true;
+    listener.reuseport_program = program;
+    for (Listener* other = listeners_[listener.local.port % kPortBuckets]; other;
+         other = other->next_of_port) {
+        if (other != &listener && other->shares_with(listener)) {
+            listener.reuseport_program = other->reuseport_program;
+            return;
+        }
+    }
+}
+
+void Stack::set_reuseport_program(Listener& listener, const RefPtr<BpfProgram>& program) {
+    for (Listener* other = listeners_[listener.local.port % kPortBuckets]; other;
+         other = other->next_of_port) {
+        if (other->shares_with(listener)) other->reuseport_program = program;
+    }
+}
+
+Listener* Stack::find_listener(const FlowKey& flow, uint64_t flow_hash,
+                               const Buffer* payload) const {
     Listener* best = nullptr;
     int best_score = -1;
     uint32_t alike = 0;
@@ -145,7 +200,7 @@ Listener* Stack::find_listener(const FlowKey& flow, uint64_t flow_hash) const {
             if (part * alike >> 32 == 0) best = listener;
         }
     }
-    return best;
+    return alike > 1 && best->reuseport_program ? choose_sharer(*best, payload) : best;
 }
 
 Result<RefPtr<Listener>> Stack::listen(const Endpoint& local, const ConnectionOptions& options,
@@ -164,6 +219,7 @@ void Stack::stop_listening(Listener& listener) {
     if (!*link) return;
     RefPtr<Listener> last = adopt_ref(&listener);
     *link = listener.next_of_port;
+    if (listener.reuseport_program) take_place(listener, *link);
     listener.observer = nullptr;
     listener.close();
 }

@@ -54,6 +54,9 @@ class Stack {
     Result<RefPtr<Listener>> listen(const Endpoint& local, const ConnectionOptions& options,
                                     uint32_t backlog);
     void stop_listening(Listener& listener);
+    // SO_REUSEPORT: those that share a port have one program, which the first brings along.
+    void share_port(Listener& listener, const RefPtr<BpfProgram>& program);
+    void set_reuseport_program(Listener& listener, const RefPtr<BpfProgram>& program);
 
     // The machine ends: what closing every socket would do.
     void close_all();
@@ -126,10 +129,13 @@ class Stack {
     // Whether any SYN cookies are out.
     bool has_sent_cookies() const { return sent_cookies_; }
     void note_sent_cookie() { sent_cookies_ = true; }
-    Listener* find_listener(const FlowKey& flow, uint64_t hash) const;
+    // `payload`: of the segment, for SO_ATTACH_REUSEPORT_CBPF; null: there is none.
+    Listener* find_listener(const FlowKey& flow, uint64_t hash, const Buffer* payload) const;
 
   private:
     void stop_listening();  // everybody
+    void take_place(const Listener& left, Listener*& place);
+    Listener* choose_sharer(Listener& best, const Buffer* payload) const;
     static constexpr size_t kPortBuckets = 256;
     struct CpuPart {
         uint64_t now_ns = 1;

@@ -96,7 +96,7 @@ void udp_input(BufferPtr packet, const IpInput& how) {
         deliver_to_group(std::move(packet), remote, local, info, how);
         return;
     }
-    UdpSocket* socket = find_udp_socket(remote, local, info.interface_index);
+    UdpSocket* socket = find_udp_socket(remote, local, info.interface_index, packet.get());
     if (!socket) {
         counted.no_ports++;
         send_unreachable(std::move(packet), how, Unreachable::kPort);
@@ -110,7 +110,7 @@ void udp_error(const IcmpError& error) {
     Endpoint local{error.source, read_be16(error.transport + udp::kSourcePort), 0};
     Endpoint remote{error.destination, read_be16(error.transport + udp::kDestinationPort), 0};
     uint32_t index = error.interface ? error.interface->index() : 0;
-    UdpSocket* socket = find_udp_socket(remote, local, index);
+    UdpSocket* socket = find_udp_socket(remote, local, index, nullptr);
     if (!socket) return;
     socket->icmp_error(error,
                        {error.transport + kUdpHeaderSize, error.transport_length - kUdpHeaderSize},

@@ -42,6 +42,7 @@ UdpSocket::UdpSocket(SocketPlace place, uint32_t flags, Kind kind)
     : DatagramSocket(std::move(place), flags, kind), user_(current_credentials().euid) {}
 
 UdpSocket::~UdpSocket() {
+    if (reuseport_program && local_.port != 0) leave_sharers(*this);
     if (zero_copy_) zero_copy_->detach();
 }
 
@@ -81,6 +82,16 @@ Result<void> UdpSocket::bind_if_needed() {
 Result<void> UdpSocket::connect(const SocketAddress& address, bool) {
     TRY(connect_to(address));
     if (is_connected_) TRY(bind_if_needed());
+    return {};
+}
+
+Result<void> UdpSocket::set_reuseport_program(RefPtr<BpfProgram> program) {
+    if (!reuses_port()) return Error(EINVAL);
+    if (!program && !reuseport_program) return Error(ENOENT);
+    if (local_.port != 0) {
+        for_each_sharer(*this, [&](UdpSocket& sharer) { sharer.reuseport_program = program; });
+    }
+    reuseport_program = std::move(program);
     return {};
 }
 

@@ -23,10 +23,13 @@ class UdpSocket final : public DatagramSocket,
     Result<void> get_option(int level, int option, const OptionWriter& to) override;
 
     bool has_zero_copy() const override { return true; }
+    Result<void> set_reuseport_program(RefPtr<BpfProgram> program) override;
 
     bool reuses_address() const { return options.is_on(SO_REUSEADDR); }
     bool reuses_port() const { return options.is_on(SO_REUSEPORT); }
     uint32_t user() const { return user_; }
+    // Of those that share its port; null: none.
+    RefPtr<BpfProgram> reuseport_program;
     bool receives_merged() const { return receives_merged_; }
 
   private:

@@ -1,6 +1,7 @@
 #include "libposix/net/udp/udp_table.h"
 
 #include "kernel-min/lib/random.h"
+#include "libposix/net/udp/udp_header.h"
 
 namespace coracle::net {
 
@@ -67,14 +68,27 @@ int score(const UdpSocket& socket, const Endpoint& remote, const Endpoint& local
     return points;
 }
 
+// Sharers lie with the latest first, and are numbered from the first that came.
+UdpSocket* choose_by_program(const BpfProgram& program, const Buffer& packet, uint32_t count,
+                             const UdpSocket& best) {
+    uint32_t index = program.run({.chain = packet, .start = kUdpHeaderSize});
+    if (index >= count) return nullptr;
+    UdpSocket* chosen = nullptr;
+    index = count - index;
+    for_each_sharer(best, [&](UdpSocket& socket) {
+        if (--index == 0) chosen = &socket;
+    });
+    return chosen;
+}
+
 }  // namespace
 
 UdpList& udp_bucket(size_t index) {
     return table[index];
 }
 
-UdpSocket* find_udp_socket(const Endpoint& remote, const Endpoint& local,
-                           uint32_t interface_index) {
+UdpSocket* find_udp_socket(const Endpoint& remote, const Endpoint& local, uint32_t interface_index,
+                           const Buffer* packet) {
     UdpSocket* best = nullptr;
     int best_score = -1;
     uint32_t equals = 0;
@@ -90,6 +104,10 @@ UdpSocket* find_udp_socket(const Endpoint& remote, const Endpoint& local,
         }
     }
     if (equals <= 1 || !best->reuses_port()) return best;
+    if (best->reuseport_program && packet) {
+        UdpSocket* chosen = choose_by_program(*best->reuseport_program, *packet, equals, *best);
+        if (chosen) return chosen;
+    }
     // A flow stays with its socket.
     static const uint64_t secret = random_u64();
     uint64_t chosen = hash_flow({local, remote}, secret) % equals;
@@ -100,6 +118,17 @@ UdpSocket* find_udp_socket(const Endpoint& remote, const Endpoint& local,
         if (chosen-- == 0) return &socket;
     }
     return best;
+}
+
+void leave_sharers(UdpSocket& socket) {
+    UdpSocket* latest = nullptr;
+    for_each_sharer(socket, [&](UdpSocket& other) {
+        if (!latest) latest = &other;
+    });
+    if (!latest || latest == &socket) return;
+    UdpList& list = udp_bucket(socket.local().port % kUdpBuckets);
+    latest->unlink();
+    list.insert(list.iterator_to(socket), *latest);
 }
 
 bool accepts_group(const UdpSocket& socket, const Endpoint& remote, const Endpoint& local,
@@ -126,6 +155,14 @@ Result<void> claim_udp_port(UdpSocket& socket, Endpoint& local) {
         } while (conflicts(socket, local));
     }
     socket.unlink();
+    // Those who share the port already have decided on the program.
+    for (UdpSocket& other : table[local.port % kUdpBuckets]) {
+        if (socket.reuses_port() && other.reuses_port() && other.local() == local &&
+            other.options.bound_device == socket.options.bound_device) {
+            socket.reuseport_program = other.reuseport_program;
+            break;
+        }
+    }
     table[local.port % kUdpBuckets].push_front(socket);
     return {};
 }

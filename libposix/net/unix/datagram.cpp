@@ -34,6 +34,13 @@ Result<void> lose_peer(UnixEndpoint& endpoint, UnixEndpoint& peer) {
     return Error(ECONNREFUSED);
 }
 
+// Cuts the message if the receiver's filter does. False: it is to be dropped.
+bool passes_filter(const UnixEndpoint& to, UnixPacket& packet) {
+    const uint32_t kept = to.filter->run({.chain = packet.buffer()});
+    packet.message().length = std::min(packet.message().length, kept);
+    return kept != 0;
+}
+
 void write_from(const UnixMessage& message, SocketAddress* to) {
     if (to && message.from) message.from->write_to(*to);
 }
@@ -62,10 +69,15 @@ Result<size_t> UnixSocket::send_datagram(SendMessage& message, bool to_peer_only
     UnixPacket packet = TRY(UnixPacket::allocate(endpoint, size));
     TRY(copy_packet_in(packet.buffer(), size, message.data));
 
+    bool is_filtered = false;  // by the filter of `to`
     for (;;) {
         if (!to) {
             if (!is_named) return Error(ECONNRESET);
             to = TRY(find_unix(name, type()));
+            is_filtered = false;
+        }
+        if (to->filter && !std::exchange(is_filtered, true) && !passes_filter(*to, packet)) {
+            return size;
         }
         if (!may_send(endpoint, *to)) return Error(EPERM);
         if (to->dead) {

@@ -29,6 +29,7 @@ void UnixEndpoint::close() {
         embryo->close();
     }
     pending_count = 0;
+    urgent = nullptr;
     queue.clear();
 }
 

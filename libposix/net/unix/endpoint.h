@@ -66,6 +66,7 @@ class UnixEndpoint : public RefCounted<UnixEndpoint> {
     RefPtr<UnixEndpoint> peer;
     RefPtr<UnixAddress> address;
     UnixMessageQueue queue;
+    net::Buffer* urgent = nullptr;  // MSG_OOB: the packet in `queue` with the byte; null: none
     SleepLock reading;  // a reader's place at the head of the queue
     WaitQueue changed;  // poll's queue: readers, writers, acceptors
     WaitQueue room;     // senders and connectors that found is_queue_full()
@@ -83,6 +84,7 @@ class UnixEndpoint : public RefCounted<UnixEndpoint> {
     // Copies of the file's options, for those who send to it and read from it.
     uint32_t send_buffer = kMaxBuffer;
     bool passes_credentials = false;
+    RefPtr<net::BpfProgram> filter;
     uint32_t send_used = 0;
 
     PeerCredentials peer_credentials;

@@ -65,8 +65,7 @@ void UnixMessageQueue::append(const void* data, size_t size) {
     bytes_ += size;
 }
 
-void UnixMessageQueue::consume(size_t size) {
-    net::Buffer& packet = *packets_.first();
+void UnixMessageQueue::consume(net::Buffer& packet, size_t size) {
     packet.pull(size);
     message_of(packet).length -= static_cast<uint32_t>(size);
     bytes_ -= size;

@@ -78,8 +78,8 @@ class UnixMessageQueue {
     UnixPacket pop();
     // Appends to the last packet. Precondition: it has the tailroom.
     void append(const void* data, size_t size);
-    // The first `size` bytes of the first packet were read.
-    void consume(size_t size);
+    // The first `size` bytes of a packet of the queue were read.
+    void consume(net::Buffer& packet, size_t size);
     void clear();
 
   private:

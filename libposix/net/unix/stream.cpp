@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "libposix/files/io_signal.h"
 #include "libposix/net/unix/ancillary.h"
 #include "libposix/net/unix/unix_socket.h"
 
@@ -17,10 +18,13 @@ constexpr size_t kMaxAppended = net::buffer_capacity(1);
 
 bool can_append(const UnixEndpoint& to, const UnixEndpoint& sender, const UnixPacket& packet) {
     net::Buffer* last = to.queue.last();
-    if (!last || packet.buffer().length() > std::min(kMaxAppended, last->tailroom())) return false;
+    if (!last || last == to.urgent ||
+        packet.buffer().length() > std::min(kMaxAppended, last->tailroom()))
+        return false;
     const UnixMessage& before = message_of(*last);
     const UnixMessage& message = packet.message();
-    return before.sender == &sender && !before.rights && !message.rights &&
+    // An empty one is the mark of an urgent byte.
+    return before.length != 0 && before.sender == &sender && !before.rights && !message.rights &&
            before.credentials == message.credentials;
 }
 
@@ -33,19 +37,15 @@ void deliver(UnixEndpoint& to, const UnixEndpoint& sender, UnixPacket packet) {
     to.wake(POLLIN | POLLRDNORM);
 }
 
-bool is_gone(const UnixEndpoint& peer) {
-    return peer.dead || peer.is_shut(UnixEndpoint::kReceive);
+void deliver_urgent(UnixEndpoint& to, UnixPacket packet) {
+    to.urgent = &packet.buffer();
+    to.queue.push(std::move(packet));
+    if (to.file) send_urgent_signal(*to.file);
+    to.wake(POLLIN | POLLRDNORM | POLLPRI);
 }
 
-// The packet that a read looks at: behind `skip` bytes, which a peek has seen before. `skip`
-// becomes the offset in it. Null: there is none.
-net::Buffer* find_packet(const UnixMessageQueue& queue, size_t& skip) {
-    for (net::Buffer* packet = queue.first(); packet; packet = UnixMessageQueue::after(packet)) {
-        const size_t length = message_of(*packet).length;
-        if (skip < length || (skip == 0 && length == 0)) return packet;
-        skip -= length;
-    }
-    return nullptr;
+bool is_gone(const UnixEndpoint& peer) {
+    return peer.dead || peer.is_shut(UnixEndpoint::kReceive);
 }
 
 }  // namespace
@@ -53,7 +53,8 @@ net::Buffer* find_packet(const UnixMessageQueue& queue, size_t& skip) {
 Result<size_t> UnixSocket::send_stream(SendMessage& message) {
     UnixEndpoint& endpoint = *endpoint_;
     UnixAncillary ancillary = TRY(UnixAncillary::read(message));
-    if (message.flags & MSG_OOB) return Error(EOPNOTSUPP);
+    const bool has_urgent = message.flags & MSG_OOB;
+    if (has_urgent && message.data.is_empty()) return Error(EOPNOTSUPP);
     if (message.to) return Error(endpoint.state == State::kConnected ? EISCONN : EOPNOTSUPP);
     RefPtr<UnixEndpoint> peer = endpoint.peer;
     if (!peer) return Error(ENOTCONN);
@@ -74,7 +75,10 @@ Result<size_t> UnixSocket::send_stream(SendMessage& message) {
             if (sent == 0 && room.error_code() == EPIPE) return broken_pipe(message.flags);
             return answer(room.error());
         }
-        const size_t size = std::min(message.data.size(), max_piece);
+        // The last byte, if it is urgent, has a packet of its own.
+        const size_t left = message.data.size();
+        const bool is_urgent = has_urgent && left == 1;
+        const size_t size = is_urgent ? 1 : std::min(left - has_urgent, max_piece);
         Result<UnixPacket> packet = UnixPacket::allocate(endpoint, size);
         if (!packet.ok()) return answer(packet.error());
         packet->message().credentials = ancillary.credentials;
@@ -85,7 +89,11 @@ Result<size_t> UnixSocket::send_stream(SendMessage& message) {
             TRY(launch_rights(*ancillary.rights));
             packet->message().rights = ancillary.rights.release();
         }
-        deliver(*peer, endpoint, packet.release_value());
+        if (is_urgent) {
+            deliver_urgent(*peer, packet.release_value());
+        } else {
+            deliver(*peer, endpoint, packet.release_value());
+        }
         sent += size;
     }
     return sent;
@@ -94,7 +102,7 @@ Result<size_t> UnixSocket::send_stream(SendMessage& message) {
 Result<size_t> UnixSocket::receive_stream(ReceiveMessage& message) {
     UnixEndpoint& endpoint = *endpoint_;
     if (endpoint.state != State::kConnected) return Error(EINVAL);
-    if (message.flags & MSG_OOB) return Error(EOPNOTSUPP);
+    if (message.flags & MSG_OOB) return receive_urgent(message);
     const bool peeks = message.flags & MSG_PEEK;
     const size_t size = message.data.size();
     const auto low_water = static_cast<size_t>(options.receive_low_water);
@@ -107,16 +115,15 @@ Result<size_t> UnixSocket::receive_stream(ReceiveMessage& message) {
 
     endpoint.reading.lock();
     do {
-        size_t offset = skip;
-        net::Buffer* packet = find_packet(endpoint.queue, offset);
+        const auto [packet, offset, is_mark] = find_data(skip, peeks, done != 0);
         if (!packet) {
-            if (done >= target) break;
+            if (done >= target || is_mark) break;
             if ((error = endpoint.take_error()) != 0) break;
             if (endpoint.is_shut(UnixEndpoint::kReceive)) break;
             endpoint.reading.unlock();
             Result<void> waited = wait.until(endpoint.changed, [&] {
-                size_t unused = skip;
-                return find_packet(endpoint.queue, unused) || endpoint.error != 0 ||
+                const Position next = find_data(skip, true, done != 0);
+                return next.packet || next.is_mark || endpoint.error != 0 ||
                        endpoint.is_shut(UnixEndpoint::kReceive);
             });
             endpoint.reading.lock();
@@ -149,7 +156,7 @@ Result<size_t> UnixSocket::receive_stream(ReceiveMessage& message) {
             land_rights(*found.rights);
             received.take_rights(UnixRightsPtr(std::exchange(found.rights, nullptr)));
         }
-        endpoint.queue.consume(part);
+        endpoint.queue.consume(*packet, part);
         if (found.length != 0) break;
         endpoint.queue.pop();
     } while (done < size && !received.has_rights());

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kernel-min/memory/heap.h"
+#include "libposix/net/filter/filter_options.h"
 #include "libposix/net/proc_net.h"
 
 namespace coracle {
@@ -125,6 +126,7 @@ Result<size_t> UnixSocket::receive(ReceiveMessage& message) {
 
 void UnixSocket::option_changed(int option) {
     if (option == SO_PASSCRED) endpoint_->passes_credentials = sees_credentials();
+    if (net::is_filter_change(option)) endpoint_->filter = options.filter;
     if (option == SO_SNDBUF || option == SO_SNDBUFFORCE) {
         endpoint_->send_buffer = options.send_buffer;
         endpoint_->wake(kAnyEvents);
@@ -149,6 +151,7 @@ uint32_t UnixSocket::poll_events() {
     if (endpoint.shut_down == UnixEndpoint::kBoth) events |= POLLHUP;
     if (endpoint.is_shut(UnixEndpoint::kReceive)) events |= POLLRDHUP | POLLIN | POLLRDNORM;
     if (!endpoint.queue.is_empty() || !endpoint.pending.empty()) events |= POLLIN | POLLRDNORM;
+    if (endpoint.urgent) events |= POLLPRI;
     if (endpoint.is_connection_based() && endpoint.state == State::kUnconnected) events |= POLLHUP;
     if (!endpoint.is_writable()) return events;
     UnixEndpoint* peer = endpoint.peer.get();

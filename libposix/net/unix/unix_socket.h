@@ -33,12 +33,14 @@ class UnixSocket final : public Socket,
     bool is_listening() const override {
         return endpoint_->state == UnixEndpoint::State::kListening;
     }
+    bool has_filter() const override { return true; }
     bool has_peek_offset() const override { return true; }
     PeerCredentials peer_credentials() const override { return endpoint_->peer_credentials; }
     RefPtr<GroupList> peer_groups() const override { return endpoint_->peer_groups; }
     Result<size_t> bytes_to_receive() override;
     Result<size_t> bytes_to_send() override;
 
+    Result<long> ioctl(uint32_t command, uint64_t argument) override;
     uint32_t poll_events() override;
     WaitQueue* wait_queue() override { return &endpoint_->changed; }
 
@@ -50,6 +52,18 @@ class UnixSocket final : public Socket,
     // connection.cpp
     Result<void> connect_stream(const SocketAddress& address, bool nonblocking);
     Result<void> connect_datagram(const SocketAddress& address);
+
+    // urgent.cpp
+    struct Position {
+        net::Buffer* packet;  // null: there is none
+        size_t offset;
+        bool is_mark;  // what was read so far ends at the urgent byte
+    };
+    // What a read looks at: behind `skip` bytes, which a peek has seen before; not the urgent byte,
+    // unless it is inline. A read, but no peek, drops what it passes. `has_data`: it has some.
+    Position find_data(size_t skip, bool peeks, bool has_data);
+    Result<size_t> receive_urgent(ReceiveMessage& message);
+    bool is_at_mark() const;
 
     // stream.cpp, datagram.cpp
     Result<size_t> send_stream(SendMessage& message);
