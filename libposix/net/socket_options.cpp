@@ -17,6 +17,13 @@ namespace {
 constexpr int kRcvTimeoNew = 66, kSndTimeoNew = 67;
 constexpr int kTimestampOld = 29, kTimestampNsOld = 35, kTimestampingOld = 37;
 constexpr int kTimestampNew = 63, kTimestampNsNew = 64, kTimestampingNew = 65;
+constexpr int kNetworkCookie = 71, kBufferLock = 72, kReserveMemory = 73;
+constexpr int kSendLocked = 1, kReceiveLocked = 2;  // SOCK_SNDBUF_LOCK, SOCK_RCVBUF_LOCK
+constexpr uint64_t kInitialNetwork = 1;             // the cookie of the only one
+// struct so_timestamping
+struct Timestamping {
+    uint32_t flags, clock;
+};
 constexpr uint32_t kTimestampingMask = 0xffff;  // SOF_TIMESTAMPING_MASK of Linux 6.1
 constexpr uint32_t kMaxFreePriority = 6;
 
@@ -56,9 +63,10 @@ Result<void> set_linger(SocketOptions& options, UserIn<char> value, unsigned len
 // The options that are on or off (SocketOptions::flags).
 constexpr uint64_t kOnOffOptions = [] {
     uint64_t bits = 0;
-    for (int option : {SO_DEBUG, SO_REUSEADDR, SO_REUSEPORT, SO_DONTROUTE, SO_BROADCAST,
-                       SO_KEEPALIVE, SO_OOBINLINE, SO_NO_CHECK, SO_PASSCRED, SO_PASSSEC,
-                       SO_RXQ_OVFL, SO_LOCK_FILTER, SO_SELECT_ERR_QUEUE, SO_ZEROCOPY}) {
+    for (int option :
+         {SO_DEBUG, SO_REUSEADDR, SO_REUSEPORT, SO_DONTROUTE, SO_BROADCAST, SO_KEEPALIVE,
+          SO_OOBINLINE, SO_NO_CHECK, SO_PASSCRED, SO_PASSSEC, SO_RXQ_OVFL, SO_WIFI_STATUS, SO_NOFCS,
+          SO_LOCK_FILTER, SO_SELECT_ERR_QUEUE, SO_ZEROCOPY}) {
         bits |= uint64_t{1} << option;
     }
     return bits;
@@ -125,6 +133,17 @@ Result<void> set_value(Socket& socket, int option, UserIn<char> value, unsigned 
             return {};
         case SO_INCOMING_CPU:
             options.incoming_cpu = number;
+            return {};
+        case kBufferLock:
+            if (number & ~(kSendLocked | kReceiveLocked)) return Error(EINVAL);
+            options.send_buffer_locked = number & kSendLocked;
+            options.receive_buffer_locked = number & kReceiveLocked;
+            return {};
+        case kReserveMemory:
+            // There are no memory control groups that it could be charged to.
+            return Error(number < 0 ? EINVAL : EOPNOTSUPP);
+        case SO_BSDCOMPAT:   // of no effect on Linux either
+        case SO_CNX_ADVICE:  // routes are looked up again by themselves
             return {};
         case SO_PEEK_OFF:
             if (!socket.has_peek_offset()) return Error(EOPNOTSUPP);
@@ -203,14 +222,18 @@ Result<int> int_option(Socket& socket, int option) {
         case SO_PEEK_OFF:
             if (!socket.has_peek_offset()) return Error(EOPNOTSUPP);
             return options.peek_offset;
+        case kBufferLock:
+            return (options.send_buffer_locked ? kSendLocked : 0) |
+                   (options.receive_buffer_locked ? kReceiveLocked : 0);
+        case SO_BSDCOMPAT:
+        case SO_INCOMING_NAPI_ID:  // no socket is polled by its device's queue
+        case kReserveMemory:
+            return 0;
         case kTimestampOld:
         case kTimestampNsOld:
         case kTimestampNew:
         case kTimestampNsNew:
             return int{is_timestamp(socket, option)};
-        case kTimestampingOld:
-        case kTimestampingNew:
-            return static_cast<int>(options.timestamping);
         default:
             if (!is_on_off(option)) return Error(ENOPROTOOPT);
             return int{options.is_on(option)};
@@ -276,7 +299,7 @@ Result<void> get_socket_option(Socket& socket, int option, const OptionWriter& t
             return get_peer_groups(socket, to);
         case SO_PEERNAME: {
             SocketAddress address;
-            TRY(socket.peer_address(address));
+            if (!socket.peer_address(address).ok()) return Error(ENOTCONN);
             if (address.length < to.room()) return Error(EINVAL);
             return to.put(address.bytes, to.room());
         }
@@ -285,6 +308,12 @@ Result<void> get_socket_option(Socket& socket, int option, const OptionWriter& t
             auto rate = static_cast<uint32_t>(std::min<uint64_t>(options.max_pacing_rate, ~0u));
             return to.put_value(rate);
         }
+        case kTimestampingOld:
+        case kTimestampingNew:
+            return to.put_value(Timestamping{options.timestamping, 0});
+        case kNetworkCookie:
+            if (to.room() != sizeof(kInitialNetwork)) return Error(EINVAL);
+            return to.put_value(kInitialNetwork);
         case SO_COOKIE:
             if (to.room() < sizeof(uint64_t)) return Error(EINVAL);
             return to.put_value(socket.inode().number);

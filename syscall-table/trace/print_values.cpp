@@ -212,6 +212,25 @@ void print_socket_option(Call& call, int64_t value) {
         case IPPROTO_IP:
             put_one_of(call.line, option, tables::ip_options);
             break;
+        case IPPROTO_IPV6:
+            put_one_of(call.line, option, tables::ipv6_options);
+            break;
+        case IPPROTO_UDP:
+        case IPPROTO_UDPLITE:
+            put_one_of(call.line, option, tables::udp_options);
+            break;
+        case SOL_RAW:
+            put_one_of(call.line, option, tables::raw_options);
+            break;
+        case IPPROTO_ICMPV6:
+            put_one_of(call.line, option, tables::icmpv6_options);
+            break;
+        case SOL_PACKET:
+            put_one_of(call.line, option, tables::packet_options);
+            break;
+        case SOL_NETLINK:
+            put_one_of(call.line, option, tables::netlink_options);
+            break;
         default:
             call.line.put_decimal(value);
     }

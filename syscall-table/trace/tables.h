@@ -26,8 +26,9 @@ extern const ConstantTable mmap_prot, map_flags, mremap_flags, msync_flags, madv
 
 // tables_sockets.cpp
 extern const ConstantTable address_families, socket_types, socket_flags, socket_levels,
-    socket_options, tcp_options, ip_options, ip_protocols, netlink_protocols, shutdown_hows,
-    msg_flags, control_types;
+    socket_options, tcp_options, ip_options, ipv6_options, udp_options, raw_options, icmpv6_options,
+    packet_options, netlink_options, ip_protocols, netlink_protocols, shutdown_hows, msg_flags,
+    control_types;
 
 // tables_ipc.cpp
 extern const ConstantTable ipc_get_flags, shm_get_flags, shmat_flags, message_flags, semop_flags,

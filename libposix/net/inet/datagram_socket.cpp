@@ -21,6 +21,7 @@ constexpr size_t kPieceCapacity = buffer_capacity(3);
 DatagramSocket::DatagramSocket(SocketPlace place, uint32_t flags, Kind kind)
     : Socket(std::move(place.path), std::move(place.inode), flags, kind) {
     if (kind.family == AF_INET) local_.address = remote_.address = IpAddress::any_v4();
+    inet_.multicast_all = kind.family == AF_INET;
 }
 
 Result<BufferPtr> copy_message_in(IoBuffer& from, size_t size, size_t headroom) {

@@ -14,6 +14,7 @@ namespace {
 
 // Not in the C library's headers.
 constexpr int kIpv6MulticastAll = 29, kIpRecvFragSize = 25;
+constexpr int kEcnMask = 3;  // of IP_TOS and IPV6_TCLASS: TCP's own
 
 struct IntOption {
     int level, option;
@@ -23,7 +24,7 @@ struct IntOption {
 };
 constexpr int kBool = 1;
 constexpr IntOption kIntOptions[] = {
-    {IPPROTO_IP, IP_TOS, &InetOptions::tos, 0, 255},
+    {IPPROTO_IP, IP_TOS, &InetOptions::tos, INT32_MIN, INT32_MAX},
     {IPPROTO_IP, IP_TTL, &InetOptions::ttl, -1, 255, 64},
     {IPPROTO_IP, IP_MTU_DISCOVER, &InetOptions::mtu_discover, 0, 5},
     {IPPROTO_IP, IP_MINTTL, &InetOptions::min_ttl, 0, 255},
@@ -42,6 +43,7 @@ constexpr IntOption kIntOptions[] = {
     {IPPROTO_IP, IP_RETOPTS, &InetOptions::return_options, 0, kBool},
     {IPPROTO_IP, IP_RECVORIGDSTADDR, &InetOptions::receive_original_destination, 0, kBool},
     {IPPROTO_IP, kIpRecvFragSize, &InetOptions::receive_fragment_size, 0, kBool},
+    {IPPROTO_IP, IP_PASSSEC, &InetOptions::pass_security, 0, kBool},
     {IPPROTO_IP, IP_CHECKSUM, &InetOptions::checksum, 0, kBool},
     {IPPROTO_IPV6, IPV6_V6ONLY, &InetOptions::v6_only, 0, kBool},
     {IPPROTO_IPV6, IPV6_UNICAST_HOPS, &InetOptions::v6_hops, -1, 255, 64},
@@ -68,6 +70,41 @@ const IntOption* find_option(int level, int option) {
         if (known.level == level && known.option == option) return &known;
     }
     return nullptr;
+}
+
+// The levels that a socket has, as Linux says of others: do_ip_getsockopt() has an errno of its
+// own, and raw sockets of IPv6 have nothing of IPv4's.
+Result<void> check_level(const Socket& socket, int level, int unknown_of_v4) {
+    const bool is_v6 = socket.family() == AF_INET6;
+    if (level == IPPROTO_IP && !(is_v6 && socket.type() == SOCK_RAW)) return {};
+    if (level == IPPROTO_IPV6 && is_v6) return {};
+    return Error(is_v6 ? ENOPROTOOPT : unknown_of_v4);
+}
+
+// What only some types of sockets have.
+Result<void> check_type(const Socket& socket, int level, int option) {
+    const bool is_stream = socket.type() == SOCK_STREAM, is_raw = socket.type() == SOCK_RAW;
+    if (level == IPPROTO_IPV6) {
+        const bool is_of_groups = option == IPV6_MULTICAST_IF || option == IPV6_MULTICAST_HOPS;
+        if (is_stream && is_of_groups) return Error(ENOPROTOOPT);
+        if (is_raw && option == IPV6_V6ONLY) return Error(EINVAL);  // it has a protocol already
+        return {};
+    }
+    switch (option) {
+        case IP_NODEFRAG:
+            if (!is_raw) return Error(ENOPROTOOPT);
+            break;
+        case IP_MULTICAST_IF:
+        case IP_MULTICAST_TTL:
+        case kIpRecvFragSize:
+            if (is_stream) return Error(EINVAL);
+            break;
+        case IP_ADD_MEMBERSHIP:
+        case IP_DROP_MEMBERSHIP:
+            if (is_stream) return Error(EPROTO);
+            break;
+    }
+    return {};
 }
 
 // Options of this level take an int or, shorter, a byte (Linux's ip_setsockopt).
@@ -197,7 +234,8 @@ Result<void> InetOptions::set_multicast_interface(int level, UserIn<char> value,
 
 Result<void> InetOptions::set(Socket& socket, int level, int option, UserIn<char> value,
                               unsigned length) {
-    if (level == IPPROTO_IPV6 && socket.family() != AF_INET6) return Error(ENOPROTOOPT);
+    TRY(check_level(socket, level, ENOPROTOOPT));
+    TRY(check_type(socket, level, option));
     bool is_v6 = level == IPPROTO_IPV6;
     if (option == (is_v6 ? IPV6_MULTICAST_IF : IP_MULTICAST_IF)) {
         return set_multicast_interface(level, value, length);
@@ -218,19 +256,26 @@ Result<void> InetOptions::set(Socket& socket, int level, int option, UserIn<char
     if (known->value == &InetOptions::transparent && number && !may_be_transparent()) {
         return Error(EPERM);
     }
-    if (known->maximum == kBool) {
+    const bool is_strict = option == (is_v6 ? IPV6_MULTICAST_LOOP : IP_MULTICAST_ALL);
+    if (known->maximum == kBool && !is_strict) {
         number = number != 0;
     } else if (number < known->minimum || number > known->maximum ||
                (known->value == &InetOptions::ttl && number == 0)) {
         return Error(EINVAL);
     }
     if (known->value == &InetOptions::v6_only && has_local_address(socket)) return Error(EINVAL);
+    if (known->value == &InetOptions::tos) number &= 255;
+    const bool has_ecn =
+        known->value == &InetOptions::tos || known->value == &InetOptions::traffic_class;
+    if (has_ecn && number >= 0 && socket.type() == SOCK_STREAM) {
+        number = (number & ~kEcnMask) | (std::max(this->*known->value, 0) & kEcnMask);
+    }
     this->*known->value = number;
     return {};
 }
 
 Result<void> InetOptions::get(Socket& socket, int level, int option, const OptionWriter& to) {
-    if (level == IPPROTO_IPV6 && socket.family() != AF_INET6) return Error(ENOPROTOOPT);
+    TRY(check_level(socket, level, EOPNOTSUPP));
     bool is_v6 = level == IPPROTO_IPV6;
     if (option == (is_v6 ? IPV6_MTU : IP_MTU)) {
         SocketAddress peer;
@@ -248,6 +293,11 @@ Result<void> InetOptions::get(Socket& socket, int level, int option, const Optio
         return to.put_value(address);
     }
     if (!is_v6 && option == IP_OPTIONS) return to.put_length(0);
+    if (!is_v6 && option == IP_HDRINCL) return to.put_value(0);  // RawSocket has its own
+    if (option == (is_v6 ? IPV6_UNICAST_IF : IP_UNICAST_IF)) {
+        const auto index = static_cast<uint32_t>(is_v6 ? v6_unicast_if : unicast_if);
+        return to.put_value(static_cast<int>(__builtin_bswap32(index)));
+    }
     const IntOption* known = find_option(level, option);
     if (!known) return Error(ENOPROTOOPT);
     int number = this->*known->value;

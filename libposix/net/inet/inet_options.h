@@ -16,7 +16,7 @@ struct InetOptions {
     int freebind = 0, transparent = 0, bind_address_no_port = 0, header_included = 0, nodefrag = 0;
     int receive_error = 0, receive_packet_info = 0, receive_ttl = 0, receive_tos = 0,
         receive_options = 0, return_options = 0, receive_original_destination = 0,
-        receive_fragment_size = 0, checksum = 0, router_alert = 0;
+        receive_fragment_size = 0, checksum = 0, pass_security = 0;
     int v6_only = 0, v6_hops = -1, v6_multicast_hops = -1, v6_multicast_loop = 1,
         v6_multicast_all = 1, traffic_class = -1, v6_mtu_discover = 1, v6_mtu = 0,
         v6_dont_fragment = 0, v6_receive_error = 0, v6_receive_packet_info = 0,

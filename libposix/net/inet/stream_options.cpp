@@ -148,8 +148,13 @@ Result<void> StreamSocket::set_tcp_option(int option, UserIn<char> value, unsign
             TRY(check_range(number, 0, 2));
             saves_syn_ = number != 0;
             return {};
+        case TCP_TIMESTAMP:
+            return Error(EPERM);  // for TCP_REPAIR alone
         case TCP_THIN_LINEAR_TIMEOUTS:
-        case TCP_THIN_DUPACK:
+            TRY(check_range(number, 0, 1));
+            thin_linear_timeouts_ = number != 0;
+            return {};
+        case TCP_THIN_DUPACK:  // Linux knows it no more, but takes it
             return check_range(number, 0, 1);
         case TCP_REPAIR:
             if (!current_credentials().has_capability(kCapNetAdmin)) return Error(EPERM);
@@ -229,6 +234,7 @@ Result<void> StreamSocket::get_tcp_option(int option, const OptionWriter& to) {
         case TCP_SAVE_SYN:
             return to.put_value(int{saves_syn_});
         case TCP_THIN_LINEAR_TIMEOUTS:
+            return to.put_value(int{thin_linear_timeouts_});
         case TCP_THIN_DUPACK:
         case TCP_REPAIR:
             return to.put_value(0);

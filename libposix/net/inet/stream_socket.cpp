@@ -22,6 +22,7 @@ StreamSocket::StreamSocket(SocketPlace place, uint32_t flags, Kind kind)
     : Socket(std::move(place.path), std::move(place.inode), flags, kind),
       user_(current_credentials().euid) {
     if (kind.family == AF_INET) local_.address = remote_.address = IpAddress::any_v4();
+    inet_.multicast_all = kind.family == AF_INET;
     options.send_buffer = tcp_stack().settings.send_memory.initial;
     options.receive_buffer = tcp_stack().settings.receive_memory.initial;
 }

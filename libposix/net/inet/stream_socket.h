@@ -105,6 +105,7 @@ class StreamSocket final : public Socket,
     bool connect_is_pending_ = false;  // connect(2) has not told its outcome yet
     bool receive_is_shut_ = false;
     bool saves_syn_ = false;
+    bool thin_linear_timeouts_ = false;  // of no effect yet
     bool fastopen_connect_ = false;
     int fastopen_queue_ = 0;
 };

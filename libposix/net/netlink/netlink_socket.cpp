@@ -126,7 +126,8 @@ Result<size_t> NetlinkSocket::bytes_to_receive() {
 
 Result<void> NetlinkSocket::set_option(int level, int option, UserIn<char> value, unsigned length) {
     if (level != SOL_NETLINK) return Error(ENOPROTOOPT);
-    int number = TRY(read_option(value, length));
+    // A short value is 0, as on Linux.
+    const int number = length < sizeof(int) ? 0 : TRY(read_option(value, length));
     switch (option) {
         case NETLINK_ADD_MEMBERSHIP:
         case NETLINK_DROP_MEMBERSHIP: {
@@ -152,8 +153,17 @@ Result<void> NetlinkSocket::set_option(int level, int option, UserIn<char> value
 }
 
 Result<void> NetlinkSocket::get_option(int level, int option, const OptionWriter& to) {
-    if (level != SOL_NETLINK || option < NETLINK_PKTINFO || option > NETLINK_GET_STRICT_CHK) {
-        return Error(ENOPROTOOPT);
+    if (level != SOL_NETLINK) return Error(ENOPROTOOPT);
+    switch (option) {
+        case NETLINK_PKTINFO:
+        case NETLINK_BROADCAST_ERROR:
+        case NETLINK_NO_ENOBUFS:
+        case NETLINK_CAP_ACK:
+        case NETLINK_EXT_ACK:
+        case NETLINK_GET_STRICT_CHK:
+            break;
+        default:
+            return Error(ENOPROTOOPT);
     }
     return to.put_value(static_cast<int>(options_on_ >> option & 1));
 }

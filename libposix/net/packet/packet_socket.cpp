@@ -216,6 +216,7 @@ Result<size_t> PacketSocket::send(SendMessage& message) {
     Interface* interface = find_interface(index);
     if (!interface) return Error(ENXIO);
     if (!interface->is_up()) return Error(ENETDOWN);
+    if (options.is_on(SO_NOFCS)) return Error(EPROTONOSUPPORT);  // devices make the sum
     if (rings_ && rings_->transmit.count()) return send_ring(*interface, protocol, to);
     return send_frame(message.data, *interface, protocol, to);
 }

@@ -174,12 +174,14 @@ Result<void> RawSocket::set_option(int level, int option, UserIn<char> value, un
     }
     if (level == SOL_RAW && option == kIcmpFilter && family() == AF_INET) {
         if (kind().protocol != IPPROTO_ICMP) return Error(EOPNOTSUPP);
-        icmp_filter_ = TRY(read_option_as<uint32_t>(value, length));
-        return {};
+        // A shorter one changes its first bytes alone.
+        auto* filter = reinterpret_cast<char*>(&icmp_filter_);
+        return value.read_array(filter, std::min<size_t>(length, sizeof(icmp_filter_)));
     }
     if (level == IPPROTO_ICMPV6 && option == kIcmpFilter && family() == AF_INET6) {
-        if (length < sizeof(icmp6_filter_)) return Error(EINVAL);
-        return UserIn<uint32_t>(value.address()).read_array(icmp6_filter_, 8);
+        if (kind().protocol != IPPROTO_ICMPV6) return Error(ENOPROTOOPT);
+        auto* filter = reinterpret_cast<char*>(icmp6_filter_);
+        return value.read_array(filter, std::min<size_t>(length, sizeof(icmp6_filter_)));
     }
     if (family() == AF_INET6 && option == IPV6_CHECKSUM &&
         (level == IPPROTO_IPV6 || level == SOL_RAW)) {
@@ -199,8 +201,13 @@ Result<void> RawSocket::get_option(int level, int option, const OptionWriter& to
     if (level == SOL_RAW && option == kIcmpFilter && kind().protocol == IPPROTO_ICMP) {
         return to.put_value(icmp_filter_);
     }
-    if (level == IPPROTO_ICMPV6 && option == kIcmpFilter) {
+    if (level == IPPROTO_ICMPV6 && option == kIcmpFilter && kind().protocol == IPPROTO_ICMPV6) {
         return to.put(icmp6_filter_, sizeof(icmp6_filter_));
+    }
+    if (family() == AF_INET6 && option == IPV6_CHECKSUM &&
+        (level == IPPROTO_IPV6 || level == SOL_RAW)) {
+        constexpr int kOfIcmp = 2;  // where ICMPv6 has it
+        return to.put_value(kind().protocol == IPPROTO_ICMPV6 ? kOfIcmp : int{checksum_offset_});
     }
     return DatagramSocket::get_option(level, option, to);
 }
