@@ -209,6 +209,7 @@ class Connection final : public Flow, public RefCounted<Connection>, public List
     uint64_t rack_rtt_ns = 0;
     Sequence rack_end;
     uint32_t rack_window_steps = 1;
+    uint32_t rack_window_recoveries = 0;  // reo_wnd_persist: until the window is narrow again
     bool rack_advanced = false;
     Sequence dsack_round;
     // Tail loss probe (RFC 8985, 7)
@@ -392,7 +393,9 @@ class Connection final : public Flow, public RefCounted<Connection>, public List
     void push_pending(Push push = Push::kByNagle);
     bool may_send_small(const SendSegment& info, Push push) const;
     bool send_first_unsent(uint32_t mss, uint32_t limit, Push push);
-    uint32_t largest_burst(uint32_t mss) const;
+    uint32_t largest_burst(uint32_t mss, uint64_t rate) const;
+    uint64_t pacing_rate() const;
+    void pace(uint64_t rate, uint32_t size);
     BufferPtr make_packet(Buffer& segment, size_t header_size);
     void hand_down(BufferPtr packet, uint8_t ecn);
     bool transmit(Buffer& segment, bool again);

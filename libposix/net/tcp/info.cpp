@@ -53,7 +53,8 @@ void Connection::fill_info(tcp_info& to) const {
     to.tcpi_rcv_rtt = 0;
     to.tcpi_rcv_space = tuning_bytes;
     to.tcpi_total_retrans = total_retransmissions;
-    to.tcpi_pacing_rate = to.tcpi_max_pacing_rate = options.max_pacing_rate;
+    to.tcpi_pacing_rate = pacing_rate();
+    to.tcpi_max_pacing_rate = options.max_pacing_rate;
     to.tcpi_bytes_acked = bytes_acknowledged;
     to.tcpi_bytes_received = bytes_received;
     to.tcpi_segs_out = segments_out;

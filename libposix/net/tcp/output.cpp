@@ -7,6 +7,9 @@ namespace coracle::net::tcp {
 namespace {
 constexpr uint8_t kEcnCapable = 2;  // ECT(0)
 constexpr size_t kRoomBelow = 100;  // for IP and link headers
+constexpr uint64_t kLeastPacedRtt = 2 * kMillisecond;
+constexpr uint64_t kPacingGainNumerator = 3, kPacingGainDenominator = 2;
+constexpr uint64_t kPacingCredit = 16;  // packets that may go at once after a pause
 }  // namespace
 
 uint32_t Connection::current_segment_size() const {
@@ -46,9 +49,33 @@ bool Connection::may_send_small(const SendSegment& info, Push push) const {
     return !(last_small_segment > send_unacknowledged && last_small_segment <= send_next);
 }
 
+// The rate of new data, in bytes a second. After slow start a window is spread over a part of its
+// round trip, if that is long: acknowledgements that come in one burst, as they do to a machine
+// that waits for its CPU, would send a burst that overflows the short queue of a bottleneck. The
+// rate is above that of the acknowledgements, so that a pause is caught up with.
+uint64_t Connection::pacing_rate() const {
+    if (congestion.in_slow_start()) [[likely]]
+        return options.max_pacing_rate;
+    if (rtt.minimum_ns() < kLeastPacedRtt || !rtt.has_sample()) return options.max_pacing_rate;
+    uint64_t window = uint64_t{std::max(congestion.window, packets_out)} * segment_size;
+    uint64_t rate = window * (kSecond / 1000) / (rtt.smoothed_ns() / 1000) * kPacingGainNumerator /
+                    kPacingGainDenominator;
+    return std::min(rate, options.max_pacing_rate);
+}
+
+// After `size` bytes: when the next may follow.
+void Connection::pace(uint64_t rate, uint32_t size) {
+    rate = std::max<uint64_t>(rate, 1);
+    uint64_t pause = size * kSecond / rate;
+    uint64_t credit = 0;
+    if (rate != options.max_pacing_rate) credit = kPacingCredit * segment_size * kSecond / rate;
+    next_send_ns = std::max(next_send_ns, now() - std::min(credit, now())) + pause;
+}
+
 void Connection::push_pending(Push push) {
     if (!unsent) return;
     uint32_t mss = current_segment_size();
+    uint64_t rate = pacing_rate();
     bool sent = false;
     while (unsent) {
         uint32_t in_flight = packets_in_flight();
@@ -62,9 +89,11 @@ void Connection::push_pending(Push push) {
         }
         uint32_t quota = congestion.window - in_flight;
         auto limit = static_cast<uint32_t>(
-            std::min<uint64_t>(uint64_t{quota} * mss, largest_burst(mss)));
+            std::min<uint64_t>(uint64_t{quota} * mss, largest_burst(mss, rate)));
         if (!send_first_unsent(mss, limit, push)) break;
         sent = true;
+        if (rate != UINT64_MAX) [[unlikely]]
+            pace(rate, send_info(*last_sent).length);
     }
     if (sent) {
         highest_in_flight = std::max(highest_in_flight, packets_out);
@@ -77,12 +106,11 @@ void Connection::push_pending(Push push) {
 
 // What may go down at once: as much as the layer below cuts; of a paced connection, what it sends
 // in a millisecond.
-uint32_t Connection::largest_burst(uint32_t mss) const {
+uint32_t Connection::largest_burst(uint32_t mss, uint64_t rate) const {
     uint32_t most = std::max(largest_segment - largest_segment % mss, mss);
-    if (options.max_pacing_rate == UINT64_MAX) [[likely]]
+    if (rate == UINT64_MAX) [[likely]]
         return most;
-    return static_cast<uint32_t>(
-        std::clamp<uint64_t>(options.max_pacing_rate / 1000 / mss * mss, mss, most));
+    return static_cast<uint32_t>(std::clamp<uint64_t>(rate / 1000 / mss * mss, mss, most));
 }
 
 // Sends up to `limit` bytes of the first unsent segment. False: it has to wait.
@@ -116,10 +144,6 @@ bool Connection::send_first_unsent(uint32_t mss, uint32_t limit, Push push) {
     packets_out += info.packets;
     if (phase >= CongestionPhase::kReduced) prr_out += info.packets;
     if (size % mss) last_small_segment = info.end();
-    if (options.max_pacing_rate != UINT64_MAX) [[unlikely]] {
-        next_send_ns = std::max(next_send_ns, now()) +
-                       size * kSecond / std::max<uint64_t>(options.max_pacing_rate, 1);
-    }
     stack.counters().TCPOrigDataSent += info.packets;
     return true;
 }

@@ -9,6 +9,11 @@ namespace coracle::net::tcp {
 void Connection::update_recovery(const Segment&, AckOutcome& outcome, uint32_t) {
     // What the present phase waited for.
     if (phase >= CongestionPhase::kReduced && send_unacknowledged >= recovery_end) {
+        // RFC 8985, 6.2, step 4: wait less for what is late when that has not helped for long.
+        if (phase >= CongestionPhase::kRecovery && !outcome.duplicate_sack &&
+            rack_window_recoveries && --rack_window_recoveries == 0) {
+            rack_window_steps = 1;
+        }
         if (!undo_if_spurious(outcome) && phase != CongestionPhase::kLoss) end_reduction();
         phase = CongestionPhase::kOpen;
         can_undo = false;

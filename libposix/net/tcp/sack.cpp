@@ -4,6 +4,10 @@
 
 namespace coracle::net::tcp {
 
+namespace {
+constexpr uint32_t kWideWindowRecoveries = 16;  // RFC 8985, 6.2, step 4
+}
+
 void Connection::apply_sack(const Segment& segment, Sequence prior_unacknowledged,
                             AckOutcome& outcome) {
     const SackBlock* blocks = segment.options.sack;
@@ -30,6 +34,7 @@ void Connection::apply_sack(const Segment& segment, Sequence prior_unacknowledge
             // RFC 8985, 6.2, step 4: wait longer for what may only be late.
             if (segment.acknowledgement >= dsack_round) {
                 rack_window_steps = std::min(rack_window_steps + 1, 255u);
+                rack_window_recoveries = kWideWindowRecoveries;
                 dsack_round = send_next;
             }
         } else {

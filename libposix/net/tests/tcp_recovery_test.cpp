@@ -327,6 +327,59 @@ TEST_F(Recovery, Rfc9438SlowStartEndsWithALongTrain) {
     }
 }
 
+// RFC 8985, 6.2, step 4: a duplicate that was sent for nothing widens the reordering window, and
+// sixteen recoveries without one narrow it again.
+TEST_F(Recovery, Rfc8985ReorderingWindowAdapts) {
+    accept_connection();
+    connection->rtt = {};
+    int base = 0;
+    auto lose_one = [&](bool needlessly) {
+        connection->congestion = {};
+        send(std::string(10 * 1448, 'x'));
+        advance(20 * kMillisecond);
+        ack(base, {{base + 1, base + 10}});
+        // The timer has it sent again, whatever the window of reordering.
+        advance(19 * kMillisecond);
+        EXPECT_EQ(connection->phase, CongestionPhase::kRecovery);
+        base += 10;
+        if (needlessly) {
+            ack(base, {{base - 10, base - 9}});
+        } else {
+            ack(base);
+        }
+        EXPECT_EQ(connection->phase, CongestionPhase::kOpen);
+        sent_.clear();
+    };
+    lose_one(true);
+    EXPECT_EQ(connection->rack_window_steps, 2u);
+    lose_one(true);
+    EXPECT_EQ(connection->rack_window_steps, 3u);
+    for (int i = 0; i < 15; i++) lose_one(false);
+    EXPECT_EQ(connection->rack_window_steps, 3u);
+    lose_one(false);
+    EXPECT_EQ(connection->rack_window_steps, 1u);
+}
+
+// An acknowledgement of a whole window sends a few packets at once, and the others at the pace of
+// one and a half windows in a round trip.
+TEST_F(Recovery, WindowIsPacedAfterSlowStart) {
+    accept_connection();
+    connection->rtt = {};
+    send(std::string(200 * 1448, 'x'));
+    sent_.clear();
+    advance(20 * kMillisecond);
+    connection->congestion.slow_start_threshold = 5;
+    connection->congestion.window = 60;
+    ack(10);
+    EXPECT_GE(sent_.size(), 16u);
+    EXPECT_LE(sent_.size(), 24u);
+    advance(5 * kMillisecond);
+    EXPECT_LT(sent_.size(), 50u);
+    advance(10 * kMillisecond);
+    EXPECT_EQ(sent_.size(), connection->congestion.window);
+    sent_.clear();
+}
+
 // RFC 2018, 8: what was acknowledged selectively is kept while there is memory, though its blocks
 // take more than the window's bytes; and the data that closes the hole finds room.
 TEST_F(Recovery, Rfc2018ReceiverKeepsWhatItHasAcknowledged) {

@@ -87,6 +87,10 @@ WireSettings limited(uint64_t delay_ms, uint64_t megabits, uint64_t queue_kib = 
     settings.queue_bytes = queue_kib * 1024;
     return settings;
 }
+WireSettings bunched(WireSettings settings, uint64_t bunch_ms) {
+    settings.bunch_ns = bunch_ms * kMillisecond;
+    return settings;
+}
 WireSettings reordered(double share) {
     WireSettings settings = limited(5, 100);
     settings.reordering = share;
@@ -119,6 +123,7 @@ INSTANTIATE_TEST_SUITE_P(
         Scenario{"Rate100MbitOffload", limited(5, 100), 12 * kMiB, 0.85, true},
         Scenario{"Rate1GbitFar", limited(25, 1000, 4096), 48 * kMiB, 0.25, true},
         Scenario{"SmallQueue", limited(10, 50, 64), 12 * kMiB, 0.75},
+        Scenario{"SmallQueueBunched", bunched(limited(10, 50, 48), 2), 12 * kMiB, 0.8, true},
         Scenario{"Reno", limited(10, 50, 64), 12 * kMiB, 0.6, false, true, true, true},
         // Reno's mean window is 1.22 / sqrt(loss) packets, 0.46 of this wire; one
         // transfer of nine losses may be far from the mean.

@@ -115,6 +115,7 @@ void World::send(WirePacket packet) {
     }
     arrival += wire.delay_ns;
     if (chance(wire.reordering)) arrival += random() % wire.reordering_ns;
+    if (wire.bunch_ns) arrival += wire.bunch_ns - arrival % wire.bunch_ns;
     if (chance(wire.corruption)) {
         packet.bytes[random() % packet.bytes.size()] ^= static_cast<char>(1 << random() % 8);
     }

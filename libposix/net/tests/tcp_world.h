@@ -31,6 +31,7 @@ struct WireSettings {
     double loss = 0, duplication = 0, corruption = 0, reordering = 0;
     uint64_t reordering_ns = 2 * kMillisecond;  // how much later a reordered packet comes
     uint64_t ecn_threshold_bytes = 0;           // mark above it; 0: never
+    uint64_t bunch_ns = 0;  // packets arrive in bunches, at the multiples of this time; 0: singly
 };
 
 class World;
