@@ -1,8 +1,10 @@
 // socket, socketpair, SOL_SOCKET options, and the errors that all sockets share.
+#include <linux/net_tstamp.h>
 #include <netinet/in.h>
 
 #include <fstream>
 
+#include "inet_support.h"
 #include "sockets_support.h"
 
 namespace {
@@ -216,6 +218,47 @@ TEST_F(SocketOptionsTest, Owners) {
     EXPECT_OK(fcntl(fd_, F_SETOWN, getpid()));
     EXPECT_OK(ioctl(fd_, SIOCGPGRP, &owner));
     EXPECT_EQ(owner, getpid());
+}
+
+TEST(SocketTimestampingTest, TellsWhenADatagramCame) {
+    struct Times {
+        timespec software, none, hardware;
+    };
+    constexpr int kTimestampingNew = 65;
+    for (int option : {SO_TIMESTAMPING, kTimestampingNew}) {
+        Descriptor fd(socket(AF_INET, SOCK_DGRAM, 0));
+        sockaddr_in address = loopback();
+        socklen_t length = sizeof(address);
+        ASSERT_OK(bind(fd, as_any(address), length));
+        ASSERT_OK(getsockname(fd, as_any(address), &length));
+        ASSERT_OK(connect(fd, as_any(address), length));
+        EXPECT_OK(set_option(fd, option, SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE));
+        // Linux begins to stamp a moment later.
+        auto is_stamped = [&] {
+            char byte, control[256];
+            iovec part = {&byte, 1};
+            msghdr message = {};
+            message.msg_iov = &part;
+            message.msg_iovlen = 1;
+            message.msg_control = control;
+            message.msg_controllen = sizeof(control);
+            EXPECT_EQ(send(fd, "?", 1, 0), 1);
+            EXPECT_EQ(recvmsg(fd, &message, 0), 1);
+            return CMSG_FIRSTHDR(&message) != nullptr;
+        };
+        for (int i = 0; i < 10'000 && !is_stamped(); i++) usleep(1000);
+        timespec before, after;
+        clock_gettime(CLOCK_REALTIME, &before);
+        ASSERT_EQ(send(fd, "now", 3, 0), 3);
+        std::string received(10, '\0');
+        const auto times = receive_with_control<Times>(fd, received, SOL_SOCKET, option);
+        clock_gettime(CLOCK_REALTIME, &after);
+        EXPECT_EQ(received, "now");
+        EXPECT_GE(times.software.tv_sec, before.tv_sec);
+        EXPECT_LE(times.software.tv_sec, after.tv_sec);
+        EXPECT_EQ(times.none.tv_sec + times.none.tv_nsec, 0);
+        EXPECT_EQ(times.hardware.tv_sec + times.hardware.tv_nsec, 0);
+    }
 }
 
 }  // namespace

@@ -1,11 +1,12 @@
 #include "libposix/net/socket_message.h"
 
-#include "libposix/time/clock.h"
+#include <linux/net_tstamp.h>
 
 #include <algorithm>
 #include <new>
 
 #include "kernel-min/lib/user_copy.h"
+#include "libposix/time/clock.h"
 
 namespace coracle {
 
@@ -63,13 +64,20 @@ Result<void> ControlWriter::put(int level, int type, const void* data, size_t si
 
 void ReceiveMessage::put_timestamp(const SocketOptions& options, uint64_t time_ns) {
     constexpr int kTimestampNsNew = 64;  // newer than the C library's headers
+    constexpr int kTimestampingNew = 65;
     if (!options.timestamp || !time_ns) return;
     if (options.timestamp == SO_TIMESTAMPNS || options.timestamp == kTimestampNsNew) {
         timespec time = to_timespec(time_ns);
         put_control(SOL_SOCKET, options.timestamp, &time, sizeof(time));
-    } else {
+    } else if (options.timestamp != SO_TIMESTAMPING) {
         timeval time = to_timeval(time_ns);
         put_control(SOL_SOCKET, options.timestamp, &time, sizeof(time));
+    }
+    if (options.timestamping & SOF_TIMESTAMPING_SOFTWARE) {
+        // struct scm_timestamping: the second is no more, the third is a device's.
+        const timespec times[3] = {to_timespec(time_ns), {}, {}};
+        const bool is_new = options.is_on(SO_TIMESTAMPING);
+        put_control(SOL_SOCKET, is_new ? kTimestampingNew : SO_TIMESTAMPING, times, sizeof(times));
     }
 }
 

@@ -1,5 +1,6 @@
 #include "libposix/net/socket_options.h"
 
+#include <linux/net_tstamp.h>
 #include <sys/time.h>
 
 #include <algorithm>
@@ -58,6 +59,14 @@ Result<void> set_linger(SocketOptions& options, UserIn<char> value, unsigned len
     options.linger = given.l_onoff != 0;
     if (options.linger) options.linger_seconds = static_cast<uint32_t>(given.l_linger);
     return {};
+}
+
+// What comes gets a time for SO_TIMESTAMPING alone, too. Its bit of the flags says that it was
+// asked for by its new number.
+void choose_stamping(SocketOptions& options) {
+    const bool is_wanted = options.timestamping & SOF_TIMESTAMPING_RX_SOFTWARE;
+    if (is_wanted && options.timestamp == 0) options.timestamp = kTimestampingOld;
+    if (!is_wanted && options.timestamp == kTimestampingOld) options.timestamp = 0;
 }
 
 // The options that are on or off (SocketOptions::flags).
@@ -161,11 +170,14 @@ Result<void> set_value(Socket& socket, int option, UserIn<char> value, unsigned 
         case kTimestampNew:
         case kTimestampNsNew:
             options.timestamp = number != 0 ? option : 0;
+            choose_stamping(options);
             return {};
         case kTimestampingOld:
         case kTimestampingNew:
             if (static_cast<uint32_t>(number) & ~kTimestampingMask) return Error(EINVAL);
             options.timestamping = static_cast<uint32_t>(number);
+            options.set(kTimestampingOld, option == kTimestampingNew);
+            choose_stamping(options);
             return {};
         default:
             return set_on_off(socket, option, number);
