@@ -6,8 +6,10 @@
 
 #include "kernel-min/core/gates.h"
 #include "kernel-min/devices/clock_calibration.h"
+#include "kernel-min/devices/clock_measurement.h"
 #include "kernel-min/devices/pit.h"
 #include "kernel-min/memory/frames.h"
+#include "kernel-min/sched/kernel_lock.h"
 
 namespace coracle {
 namespace {
@@ -120,6 +122,7 @@ bool was_doubted;  // the references have disagreed before
 ClockRate rate;
 uint64_t base_tsc, base_ns;
 uint64_t last_ns;  // the latest answer while the rate was young
+LocalLock last_ns_lock;
 abi::ClockPage* clock_page;
 
 struct Cpuid {
@@ -200,6 +203,7 @@ void measure_now() {
 void refine_young() {
     if (current_cpu()->id != 0) return;
     reference.sample(calibration);
+    if (holds_lock_locally()) return;
     if (!calibration.rate().is_known()) {
         if (rate.is_known()) return;
         measure_now();
@@ -254,6 +258,7 @@ void refine_exact() {
 
 uint64_t young_monotonic_ns() {
     refine_young();
+    LocalLockGuard guard(last_ns_lock);
     last_ns = std::max(last_ns, base_ns + rate.to_ns(read_tsc() - base_tsc));
     return last_ns;
 }
@@ -295,6 +300,10 @@ uint64_t monotonic_ns() {
     return base_ns + rate.to_ns(read_tsc() - base_tsc);
 }
 
+bool timer_measures_clock() {
+    return precision != Precision::kFinal && current_cpu()->id == 0;
+}
+
 uint64_t tsc_to_ns(uint64_t ticks) {
     if (precision == Precision::kYoung) refine_young();
     return rate.to_ns(ticks);
@@ -303,7 +312,7 @@ uint64_t tsc_to_ns(uint64_t ticks) {
 void arm_clock_timer(uint64_t nanoseconds) {
     // The reference is the timer of the CPU that booted.
     if (current_cpu()->id != 0) return core::arm_timer(nanoseconds);
-    if (precision == Precision::kExact) refine_exact();
+    if (precision == Precision::kExact && !holds_lock_locally()) refine_exact();
     // As long as there is something to measure, an idle timer goes on, and comes back here.
     if (nanoseconds == 0 && precision != Precision::kFinal) nanoseconds = UINT32_MAX;
     reference.start(nanoseconds, precision == Precision::kYoung ? &calibration : nullptr);

@@ -30,6 +30,14 @@ inline CpuScheduler& current_scheduler() {
     return *current_cpu()->scheduler;
 }
 
+// A thread that was woken under the kernel lock held locally may run where it must not: it moves on
+// its way out.
+inline void note_if_misplaced() {
+    Cpu& cpu = *current_cpu();
+    if (!(cpu.current->affinity >> cpu.id & 1)) [[unlikely]]
+        cpu.pending.fetch_or(kPendingReschedule, std::memory_order_relaxed);
+}
+
 // Makes the CPU run `next` in place of the current thread, which is accounted. Returns when
 // somebody switches back, perhaps on another CPU.
 void switch_to(Thread& next);

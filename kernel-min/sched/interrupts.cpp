@@ -1,5 +1,6 @@
 // Deferred interrupts: the core sets bits, the handlers run here, in thread context.
 #include "kernel-min/core/gates.h"
+#include "kernel-min/devices/clock_measurement.h"
 #include "kernel-min/lib/panic.h"
 #include "kernel-min/memory/kernel_map.h"
 #include "kernel-min/sched/kernel_lock.h"
@@ -49,7 +50,10 @@ void run_interrupt_handlers() {
         hold_alone();
         if (!refill_stack_reserve(*cpu)) kill_for_memory();
     }
-    if (pending & kPendingTimer) current_timer_queue().run_expired();
+    if (pending & kPendingTimer) {
+        if (was_local && timer_measures_clock()) hold_alone();
+        current_timer_queue().run_expired();
+    }
     if (pending & kPendingPostedWakes) take_posted_wakes(*cpu);
     if (!(pending & kPendingDevice)) return;
     uint64_t devices = cpu->pending_devices.exchange(0, std::memory_order_relaxed);

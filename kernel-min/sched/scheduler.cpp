@@ -126,9 +126,11 @@ void make_ready_on_busy(Cpu& cpu, Thread& thread, uint64_t credit) {
     if (is_entitled || (!is_local && !scheduler.slice_timer.is_active())) request_reschedule(cpu);
 }
 
-// For another CPU, which idles, to take a thread from here.
+// For another CPU, which idles, to take a thread from here. One that begins to idle says so and then
+// looks for ready threads; here it is the other way round, so one of the two sees the other.
 void offer(const Thread& thread) {
-    const uint64_t idle = idle_cpus & thread.affinity & online_cpus();
+    const uint64_t others = online_cpus() & ~bit(*thread.cpu);
+    const uint64_t idle = idle_cpus.fetch_or(0) & thread.affinity & others;
     if (!idle) return;
     Cpu& taker = *cpus[__builtin_ctzl(idle)];
     taker.pending.fetch_or(kPendingWake);
@@ -140,9 +142,14 @@ SELDOM void make_ready_at_large(Thread& thread, uint64_t credit) {
     const bool may_move = !holds_lock_locally();
     if (may_move) move_to(choose_cpu(thread), thread);
     Cpu& cpu = *thread.cpu;
-    if (is_idle(cpu)) return make_ready_on_idle(cpu, thread, credit);
-    make_ready_on_busy(cpu, thread, credit);
-    if (!may_move) offer(thread);
+    if (!is_idle(cpu)) {
+        make_ready_on_busy(cpu, thread, credit);
+        if (!may_move) offer(thread);
+        return;
+    }
+    const bool has_to_wait = !cpu.scheduler->ready.is_empty();
+    make_ready_on_idle(cpu, thread, credit);
+    if (!may_move && has_to_wait) offer(thread);
 }
 
 // Mostly a fair thread is the only one that waits for its CPU, where a fair one wakes it.

@@ -1,6 +1,7 @@
 
 #include "kernel-min/devices/clock_source.h"
 #include "kernel-min/lib/seldom.h"
+#include "kernel-min/sched/kernel_lock.h"
 #include "kernel-min/sched/timer_queue.h"
 #include "kernel-min/sched/wait.h"
 
@@ -15,6 +16,8 @@ void wake_thread(void* thread) {
 // Interrupts run their handlers; a signal ends the sleep if it may.
 SELDOM Result<void> look_at_pending(Interruptible interruptible) {
     handle_pending_interrupts();
+    // Others may have run meanwhile, and the lock may be held locally again: the home may be gone.
+    resume_lock();
     if (interruptible == Interruptible::kNo || !signal_is_pending()) return {};
     // The way out must see the answer, even if the signal is gone by then.
     current_cpu()->pending.fetch_or(kPendingSignal, std::memory_order_relaxed);

@@ -73,6 +73,7 @@ void see_off() {
 SELDOM void finish_switch_with_care() {
     if (current_cpu()->has_leftovers) see_off();
     resume_lock();
+    note_if_misplaced();
 }
 
 // Whether there may be anything to do: leftovers, or with several CPUs the kernel lock.

@@ -12,6 +12,7 @@
 
 #include "kernel-min/core/gates.h"
 #include "kernel-min/core/layout.h"
+#include "kernel-min/devices/clock_measurement.h"
 #include "kernel-min/devices/clock_source.h"
 #include "kernel-min/lib/panic.h"
 #include "kernel-min/memory/kernel_map.h"
@@ -92,6 +93,9 @@ uint64_t monotonic_ns() {
     clock_gettime(CLOCK_MONOTONIC, &now);
     return static_cast<uint64_t>(now.tv_sec) * 1'000'000'000 + static_cast<uint64_t>(now.tv_nsec);
 }
+bool timer_measures_clock() {
+    return false;
+}
 uint64_t tsc_to_ns(uint64_t ticks) {
     return ticks / 2;
 }
@@ -132,6 +136,7 @@ void switch_to(Thread& next) {
     static_cast<model::ModelThread&>(next).fiber.enter(previous.fiber.context);
     finish_switch();
     resume_lock();
+    note_if_misplaced();
 }
 
 namespace model {

@@ -3,8 +3,10 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <functional>
 #include <numeric>
 
+#include "kernel-min/core/layout.h"
 #include "kernel-min/sched/tests/model_machine.h"
 
 namespace coracle::model {
@@ -227,6 +229,97 @@ TEST_P(Scheduler, HomesMove) {
     if (GetParam() > 1) {
         EXPECT_GT(local_calls, 100u);
     }
+}
+
+// The same for one whom a wake-up under the lock held locally leaves on its CPU.
+TEST_P(Scheduler, SleepersMoveFromHome) {
+    constexpr unsigned kRounds = 300;
+    HomeSemaphore ask;
+    Semaphore answer;
+    std::atomic<unsigned> misplaced{0};
+    ModelThread& sleeper = machine_.add_thread([&](Random&) {
+        for (unsigned round = 0; round < kRounds; round++) {
+            call_at(ask, "take", [&] { return ask.semaphore.take(Deadline::never()); });
+            if (!is_where_it_may_be(self())) misplaced++;
+            call("put", [&] { answer.put(); });
+        }
+    });
+    machine_.add_thread([&](Random& random) {
+        for (unsigned round = 0; round < kRounds; round++) {
+            call("move", [&] {
+                ask.home = random() % GetParam();
+                set_affinity(self(), uint64_t{1} << ask.home);
+                set_affinity(sleeper, uint64_t{1} << random() % GetParam());
+            });
+            work(random);
+            call_at(ask, "ask", [&] { ask.semaphore.put(); });
+            call("take", [&] { return answer.take(Deadline::never()); });
+        }
+    });
+    machine_.run(kSeconds);
+    EXPECT_EQ(0u, misplaced);
+}
+
+// Interrupts whose handlers need the lock alone, and such as do not, come while threads sleep under
+// the lock held locally. Homes move meanwhile: nobody goes on at one that he has left.
+uint64_t alone_interrupts, local_interrupts[MAX_CPUS];  // guarded by the kernel lock; each CPU's
+std::function<void()> on_alone_interrupt;
+
+struct Vectors {
+    uint8_t alone, local;
+};
+const Vectors& vectors() {
+    static const Vectors registered = {
+        register_interrupt_handler([](void*) { on_alone_interrupt(); }, nullptr),
+        register_interrupt_handler([](void*) { local_interrupts[current_cpu()->id]++; }, nullptr,
+                                   LockNeeded::kLocally)};
+    return registered;
+}
+
+TEST_P(Scheduler, HomesMoveAtInterrupts) {
+    constexpr unsigned kThreads = 8, kRounds = 300;
+    const Vectors& vector = vectors();
+    std::vector<HomeSemaphore> places(kThreads);
+    std::atomic<unsigned> astray{0};
+    alone_interrupts = 0;
+    on_alone_interrupt = [&] {
+        alone_interrupts++;
+        for (HomeSemaphore& place : places) {
+            place.home = (place.home + 1) % GetParam();
+            place.semaphore.changed.wake_all();
+        }
+    };
+    for (HomeSemaphore& place : places) place.home = 0;
+    places[0].semaphore.count = places[kThreads / 2].semaphore.count = 1;
+    for (unsigned i = 0; i < kThreads; i++) {
+        machine_.add_thread([&, i](Random& random) {
+            HomeSemaphore& mine = places[i];
+            for (unsigned round = 0; round < kRounds; round++) {
+                call_at(mine, "take", [&] {
+                    if (random() % 4 == 0) {
+                        raise_interrupt(vector.alone);
+                        raise_interrupt(vector.local);
+                    }
+                    WaitEntry entry;
+                    (void)wait_with(entry, mine.semaphore.changed, Deadline::never(), [&] {
+                        if (holds_lock_locally() && mine.home != current_cpu()->id) astray++;
+                        return mine.semaphore.count != 0;
+                    });
+                    mine.semaphore.count--;
+                });
+                work(random);
+                call("interrupt", [&] {
+                    Cpu& cpu = *cpus[random() % GetParam()];
+                    raise_interrupt_on(cpu, random() % 2 ? vector.alone : vector.local);
+                });
+                HomeSemaphore& next = places[(i + 1) % kThreads];
+                call_at(next, "put", [&] { next.semaphore.put(); });
+            }
+        });
+    }
+    machine_.run(kSeconds);
+    EXPECT_EQ(0u, astray);
+    EXPECT_GT(alone_interrupts, 100u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Cpus, Scheduler, ::testing::Values(1u, 2u, 4u));
