@@ -1,3 +1,4 @@
+#include "kernel-min/sched/kernel_lock.h"
 #include "libposix/process/process.h"
 #include "libposix/signals/default_action.h"
 #include "libposix/signals/signal_delivery.h"
@@ -187,7 +188,9 @@ void set_blocked_signals(SignalSet blocked) {
     const SignalSet newly_blocked = blocked & ~signals.blocked;
     signals.blocked = blocked;
     if (pending_signals(thread) & ~blocked) note_signal(thread);
-    if (newly_blocked & thread.process->pending_signals.set()) retarget(thread, newly_blocked);
+    if (!(newly_blocked & thread.process->pending_signals.set())) return;
+    become_alone();  // others' threads
+    retarget(thread, newly_blocked);
 }
 
 void set_awaited_signals(SignalSet awaited) {
