@@ -203,6 +203,12 @@ bool start_receive_steering() {
     return true;
 }
 
+void process_handed_over() {
+    if (!is_anything_waiting()) return;
+    NetworkScope scope;
+    process_waiting();
+}
+
 void do_deferred_work() {
     raise_interrupt(alone_vector);
 }

@@ -13,6 +13,10 @@ bool start_receive_steering();
 // Processes a frame, from its Ethernet header on, or leaves it to whom it is for.
 void steer_received(BufferPtr frame, Interface& interface);
 
+// Before a connection gets another home, under the lock held alone: processes what was handed over to
+// the one before.
+void process_handed_over();
+
 // What became of frames; with one CPU nothing is counted.
 struct SteeringCounters {
     uint64_t at_home, handed_over, alone;

@@ -27,11 +27,9 @@ class VirtioInterface final : public EthernetInterface {
     QueueStatistics queue_statistics(size_t queue) const override;
     void receive_filter_changed() override;
 
-    // Tells the device what it is to receive, if that has changed.
-    void update_receive_filter() {
-        if (filter_is_stale_) [[unlikely]]
-            set_receive_filter();
-    }
+    // Whether the device must be told what it is to receive: under the kernel lock held alone.
+    bool receive_filter_is_stale() const { return filter_is_stale_; }
+    void set_receive_filter();
     // Before the CPU halts, for its pairs: true if there was something to do; else interrupts are
     // asked for.
     bool prepare_to_idle() {
@@ -53,7 +51,6 @@ class VirtioInterface final : public EthernetInterface {
     Result<void> make_pairs();
     void steer(BufferPtr& frame);
     void update_link();
-    void set_receive_filter();
 
     virtio::Net device_;
     std::unique_ptr<VirtioQueuePair> pairs_[MAX_CPUS];

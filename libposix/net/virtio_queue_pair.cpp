@@ -51,7 +51,8 @@ VirtioQueuePair::VirtioQueuePair(Interface& interface, virtio::Net& device, unsi
       cpu_(device.pair(index).is_aimed ? index : 0),
       receive_offload_(interface, steer_received),
       poll_timer_(on_poll_timer, this, LockNeeded::kLocally),
-      refill_timer_(on_refill_timer, this, LockNeeded::kLocally) {}
+      // Whoever fills the queue starts it, perhaps on another CPU than the pair's.
+      refill_timer_(on_refill_timer, this) {}
 
 void VirtioQueuePair::start() {
     fill_receive_queue();

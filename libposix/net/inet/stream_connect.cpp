@@ -35,6 +35,7 @@ Result<void> StreamSocket::begin_connect(const Endpoint& to) {
         return Error(EADDRNOTAVAIL);
     }
     remote_ = to;
+    leave_home();
     connection_ = TRY(tcp_stack().connect(flow, connection_options(), this));
     local_ = flow.local;
     connect_is_pending_ = true;

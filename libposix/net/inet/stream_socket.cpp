@@ -9,6 +9,7 @@
 #include "libposix/net/inet/stream_ports.h"
 #include "libposix/net/inet/tcp_filter.h"
 #include "libposix/net/inet/tcp_host.h"
+#include "libposix/net/receive_steering.h"
 #include "libposix/process/process.h"
 
 namespace coracle::net {
@@ -65,7 +66,9 @@ void StreamSocket::leave_home() {
 void StreamSocket::settle() {
     const bool can_settle = connection_ && connection_->state == State::kEstablished &&
                             !connection_->path_is_loopback && !tcp_filters_exist;
-    if (can_settle && should_settle(changed_)) home = connection_->home = current_cpu()->id;
+    if (!can_settle || !should_settle(changed_)) return;
+    process_handed_over();
+    home = connection_->home = current_cpu()->id;
 }
 
 StreamSocket::State StreamSocket::state() const {
@@ -171,6 +174,7 @@ Result<void> StreamSocket::listen(unsigned backlog) {
     } else {
         TRY(check_listen(*this));
     }
+    leave_home();
     connection_ = nullptr;
     connect_is_pending_ = false;
     listener_ = TRY(tcp_stack().listen(local_, connection_options(), backlog));
@@ -212,6 +216,7 @@ void StreamSocket::disconnect() {
         tcp_stack().stop_listening(*last);
     }
     if (connection_) {
+        leave_home();
         TcpScope scope;
         connection_->close(true);
         connection_ = nullptr;

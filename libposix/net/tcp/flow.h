@@ -69,14 +69,16 @@ class FlowTable {
 // Timers of one CPU, in the order of their deadlines.
 class FlowTimers {
   public:
-    // It must not be among another CPU's.
-    void set(Flow& flow, uint64_t deadline_ns) {
+    // It must not be among another CPU's. Returns the earliest deadline of all.
+    uint64_t set(Flow& flow, uint64_t deadline_ns) {
         LocalLockGuard guard(lock_);
         if (flow.is_linked()) timers_.erase(timers_.iterator_to(flow));
         flow.timer_ns = deadline_ns;
         if (deadline_ns != kNever) timers_.insert(flow);
+        return next_deadline_ns();
     }
     void cancel(Flow& flow) { set(flow, kNever); }
+    // This and what follows: under the kernel lock held alone.
     uint64_t next_deadline_ns() const {
         return timers_.empty() ? kNever : timers_.begin()->timer_ns;
     }

@@ -267,12 +267,10 @@ void Stack::set_flow_timer(Flow& flow, uint64_t deadline_ns) {
         parts_.of(flow.timer_cpu).timers.cancel(flow);
         flow.timer_cpu = static_cast<uint16_t>(cpu);
     }
-    part.timers.set(flow, deadline_ns);
-    arm(part);
+    arm(part, part.timers.set(flow, deadline_ns));
 }
 
-void Stack::arm(CpuPart& part) {
-    uint64_t next = part.timers.next_deadline_ns();
+void Stack::arm(CpuPart& part, uint64_t next) {
     if (next >= part.armed_ns) return;  // a timer that fires too early does no harm
     part.armed_ns = next;
     environment.arm_timer(next);
@@ -311,7 +309,7 @@ void Stack::run_timers() {
                 break;
         }
     }
-    arm(part);
+    arm(part, part.timers.next_deadline_ns());
 }
 
 void Stack::start_time_wait(Connection& connection) {

@@ -146,7 +146,7 @@ class Stack {
         uint32_t challenges_left = 0;
     };
     void dispatch(Segment& segment);
-    void arm(CpuPart& part);
+    void arm(CpuPart& part, uint64_t next_deadline_ns);
 
     HashSecret secret_;
     PerCpu<CpuPart> parts_;

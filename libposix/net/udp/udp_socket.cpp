@@ -12,6 +12,7 @@
 #include "libposix/net/ip/ip_header.h"
 #include "libposix/net/ip/ip_output.h"
 #include "libposix/net/network.h"
+#include "libposix/net/receive_steering.h"
 #include "libposix/net/udp/udp_header.h"
 #include "libposix/net/udp/udp_input.h"
 #include "libposix/net/udp/udp_table.h"
@@ -178,7 +179,9 @@ Result<BufferPtr> UdpSocket::read_payload(SendMessage& message, size_t size, Zer
 
 // At a use under the kernel lock held alone.
 void UdpSocket::settle() {
-    if (local_.port != 0 && should_settle(changed_)) home = current_cpu()->id;
+    if (local_.port == 0 || !should_settle(changed_)) return;
+    process_handed_over();
+    home = current_cpu()->id;
 }
 
 Result<size_t> UdpSocket::receive(ReceiveMessage& message) {
