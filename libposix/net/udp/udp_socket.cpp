@@ -11,6 +11,7 @@
 #include "libposix/net/inet/inet_family.h"
 #include "libposix/net/ip/ip_header.h"
 #include "libposix/net/ip/ip_output.h"
+#include "libposix/net/link/ethernet.h"
 #include "libposix/net/network.h"
 #include "libposix/net/receive_steering.h"
 #include "libposix/net/udp/udp_header.h"
@@ -195,7 +196,8 @@ Result<size_t> UdpSocket::receive(ReceiveMessage& message) {
 Result<size_t> UdpSocket::send(SendMessage& message) {
     if (cpu_count > 1) {
         constexpr uint32_t kPlain = MSG_DONTWAIT | MSG_NOSIGNAL | MSG_MORE;
-        use_lock(!(message.flags & ~kPlain) && local_.port != 0 && !send_is_shut_);
+        // Packets of groups, and to this machine, are shown to packet sockets at once.
+        use_lock(!(message.flags & ~kPlain) && local_.port != 0 && !send_is_shut_ && !frame_tap);
     }
     size_t size = message.data.size();
     if (size > kMaxIpPacket) return Error(EMSGSIZE);
