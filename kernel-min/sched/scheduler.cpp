@@ -126,8 +126,8 @@ void make_ready_on_busy(Cpu& cpu, Thread& thread, uint64_t credit) {
     if (is_entitled || (!is_local && !scheduler.slice_timer.is_active())) request_reschedule(cpu);
 }
 
-// For another CPU, which idles, to take a thread from here. One that begins to idle says so and then
-// looks for ready threads; here it is the other way round, so one of the two sees the other.
+// For another CPU, which idles, to take a thread from here. One that begins to idle says so and
+// then looks for ready threads; here it is the other way round, so one of the two sees the other.
 void offer(const Thread& thread) {
     const uint64_t others = online_cpus() & ~bit(*thread.cpu);
     const uint64_t idle = idle_cpus.fetch_or(0) & thread.affinity & others;

@@ -1,6 +1,7 @@
-// Which CPU processes a frame that came in. Segments of an established connection and datagrams whose
-// socket has a home are processed there, under the kernel lock held locally; all other frames, and
-// those that somebody listens in on, under the lock held alone. Frames of a flow stay in order.
+// Which CPU processes a frame that came in. Segments of an established connection and datagrams
+// whose socket has a home are processed there, under the kernel lock held locally; all other
+// frames, and those that somebody listens in on, under the lock held alone. Frames of a flow stay
+// in order.
 #pragma once
 
 #include "libposix/net/interface.h"
@@ -13,8 +14,8 @@ bool start_receive_steering();
 // Processes a frame, from its Ethernet header on, or leaves it to whom it is for.
 void steer_received(BufferPtr frame, Interface& interface);
 
-// Before a connection gets another home, under the lock held alone: processes what was handed over to
-// the one before.
+// Before a connection gets another home, under the lock held alone: processes what was handed over
+// to the one before.
 void process_handed_over();
 
 // What became of frames; with one CPU nothing is counted.
