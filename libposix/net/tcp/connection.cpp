@@ -19,7 +19,7 @@ Connection::Connection(Stack& owner, const FlowKey& flow, const ConnectionOption
     receive_limit_fixed = options.receive_buffer != 0;
     send_limit = options.send_buffer ? options.send_buffer : stack.settings.send_memory.initial;
     send_limit_fixed = options.send_buffer != 0;
-    reordering = 3;
+    reordering = kDuplicateThreshold;
     timestamp_offset = stack.timestamp_offset(flow);
 }
 
@@ -104,7 +104,7 @@ void Connection::established() {
     retransmissions = 0;
     retransmission_start_ns = 0;
     grow_send_buffer();
-    quick_acks = 16;
+    quick_acks = kMaxQuickAcks;
     round_end = send_next;
     recovery_end = dsack_round = send_next;
     highest_sack = send_unacknowledged;

@@ -197,7 +197,7 @@ class Connection final : public Flow, public RefCounted<Connection>, public List
     uint32_t prr_delivered = 0, prr_out = 0;
     uint32_t first_retransmission_stamp = 0;  // timestamp of the first in this recovery; 0: none
     uint32_t duplicate_acks = 0;              // without SACK
-    uint32_t reordering = 3;
+    uint32_t reordering = kDuplicateThreshold;
     bool window_limited = false;  // the congestion window was used up in this round
     bool reordering_seen = false;
     uint32_t highest_in_flight = 0;
@@ -377,6 +377,7 @@ class Connection final : public Flow, public RefCounted<Connection>, public List
     void note_data_received(const Segment& segment);
     void tune_receive_buffer();
     void schedule_ack();
+    void enter_quick_ack_mode();
     void pull_urgent(Sequence start, Buffer& data);
 
     uint32_t current_segment_size() const;

@@ -101,6 +101,7 @@ void Connection::handle_data(Segment& segment) {
         set_duplicate_sack(start, end);
         stack.counters().TCPDSACKOldSent++;
         ack_pending = ack_now = true;
+        enter_quick_ack_mode();
         return;
     }
     if (start < receive_next) {
@@ -225,7 +226,6 @@ void Connection::queue_out_of_order(Segment& segment) {
     Sequence start = segment.sequence;
     Sequence end = start + segment.length;
     ack_now = true;
-    quick_acks = std::max<uint8_t>(quick_acks, 2);
     bool fin = segment.has(kFin);
     stack.counters().TCPOFOQueue++;
     // Its place: behind `before`. New data mostly goes to the end.
@@ -347,6 +347,15 @@ void Connection::set_duplicate_sack(Sequence start, Sequence end) {
     if (!sack_on) return;
     duplicate_sack_pending = true;
     duplicate_sack = {start, end};
+}
+
+// The peer sends again what has arrived: acknowledgements were lost, or come late.
+void Connection::enter_quick_ack_mode() {
+    uint32_t of_window = receive_window / (2 * peer_segment_estimate);
+    quick_acks =
+        std::max(quick_acks, static_cast<uint8_t>(std::clamp(of_window, 2u, kMaxQuickAcks)));
+    ping_pong = false;
+    ack_timeout_ns = kDelayedAckMinimum;
 }
 
 // When to acknowledge (RFC 9293, 3.8.6.3; RFC 5681, 4.2): every second full segment, or after a

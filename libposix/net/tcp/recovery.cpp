@@ -165,7 +165,7 @@ void Connection::enter_loss() {
     lost_hint = sack_hint = nullptr;
     congestion.window = packets_in_flight() + 1;
     congestion.window_credit = 0;
-    reordering = 3;
+    reordering = kDuplicateThreshold;
     phase = CongestionPhase::kLoss;
     recovery_end = send_next;
     probe_outstanding = false;

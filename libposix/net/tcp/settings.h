@@ -17,6 +17,8 @@ constexpr uint64_t kDelayedAckMaximum = 200 * kMillisecond;      // TCP_DELACK_M
 constexpr uint64_t kTimeWaitTime = 60 * kSecond;                 // TCP_TIMEWAIT_LEN
 constexpr uint64_t kPawsLifetime = 24ull * 24 * 3600 * kSecond;  // RFC 7323, 5.5
 constexpr uint32_t kInitialWindow = 10;                          // segments: RFC 6928
+constexpr uint32_t kMaxQuickAcks = 16;                           // TCP_MAX_QUICKACKS
+constexpr uint32_t kDuplicateThreshold = 3;                      // RFC 5681, 3.2
 constexpr uint32_t kMinimumSegment = 88;                         // TCP_MIN_MSS
 constexpr uint32_t kDefaultSegment = 536;                        // RFC 9293, 3.7.1
 

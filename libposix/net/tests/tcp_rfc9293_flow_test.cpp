@@ -145,19 +145,25 @@ TEST_F(Rfc9293Flow, CorkHoldsSmallSegments) {
 }
 
 // 3.8.6.3: delayed acknowledgements.
-TEST_F(Rfc9293Flow, AcknowledgementsAreDelayedOnceTheApplicationAnswers) {
-    accept_connection();
-    uint32_t sequence = 1, ours = 1;
-    for (int i = 0; i < 20; i++) {
-        inject({.sequence = sequence, .acknowledgement = ours, .payload = "ask"});
-        sequence += 3;
-        read();
-        sent_.clear();
-        send("answer");
-        ours += 6;
-        sent_.clear();
-        advance(kMillisecond);
+class Rfc9293DelayedAck : public Rfc9293Flow {
+  protected:
+    void SetUp() override {
+        accept_connection();
+        for (int i = 0; i < 20; i++) {
+            inject({.sequence = sequence, .acknowledgement = ours, .payload = "ask"});
+            sequence += 3;
+            read();
+            sent_.clear();
+            send("answer");
+            ours += 6;
+            sent_.clear();
+            advance(kMillisecond);
+        }
     }
+    uint32_t sequence = 1, ours = 1;
+};
+
+TEST_F(Rfc9293DelayedAck, OnceTheApplicationAnswers) {
     inject({.sequence = sequence, .acknowledgement = ours, .payload = "ask"});
     expect_none();
     send("answer");
@@ -168,6 +174,16 @@ TEST_F(Rfc9293Flow, AcknowledgementsAreDelayedOnceTheApplicationAnswers) {
     expect_none();
     advance(250 * kMillisecond);
     EXPECT_EQ(next().acknowledgement, sequence + 6);
+}
+
+TEST_F(Rfc9293DelayedAck, NotForAWhileAfterADuplicate) {
+    inject({.sequence = sequence - 3, .acknowledgement = ours, .payload = "ask"});
+    EXPECT_EQ(next().acknowledgement, sequence);
+    for (int i = 0; i < 8; i++) {
+        inject({.sequence = sequence, .acknowledgement = ours, .payload = "ask"});
+        sequence += 3;
+        EXPECT_EQ(next().acknowledgement, sequence);
+    }
 }
 
 // RFC 1122, 4.2.2.13 and RFC 6191: TIME-WAIT gives way to a newer SYN.
