@@ -256,6 +256,13 @@ class PacketVnetTest : public PacketTest {
     static std::string with(const VnetHeader& header, const std::string& frame) {
         return std::string(reinterpret_cast<const char*>(&header), sizeof(header)) + frame;
     }
+    static VnetHeader needing_checksum() {
+        VnetHeader header = {};
+        header.flags = kNeedsChecksum;
+        header.csum_start = kUdpOffset;
+        header.csum_offset = 6;
+        return header;
+    }
     std::string receive() { return wait_readable(udp_) ? receive_text(udp_) : "nothing came"; }
 
     Descriptor udp_{socket(AF_INET6, SOCK_DGRAM, 0)};
@@ -265,10 +272,7 @@ class PacketVnetTest : public PacketTest {
 TEST_F(PacketVnetTest, ChecksumsAreCompleted) {
     Descriptor out = open_bound(SOCK_RAW, 0);
     ASSERT_OK(set_option(out, PACKET_VNET_HDR, 1, SOL_PACKET));
-    VnetHeader header = {};
-    header.flags = kNeedsChecksum;
-    header.csum_start = kUdpOffset;
-    header.csum_offset = 6;
+    const VnetHeader header = needing_checksum();
     send_frame(out, with(header, udp_frame(port_, "summed")));
     EXPECT_EQ(receive(), "summed");
 }
@@ -276,10 +280,7 @@ TEST_F(PacketVnetTest, ChecksumsAreCompleted) {
 TEST_F(PacketVnetTest, DatagramsAreCut) {
     Descriptor out = open_bound(SOCK_RAW, 0);
     ASSERT_OK(set_option(out, PACKET_VNET_HDR, 1, SOL_PACKET));
-    VnetHeader header = {};
-    header.flags = kNeedsChecksum;
-    header.csum_start = kUdpOffset;
-    header.csum_offset = 6;
+    VnetHeader header = needing_checksum();
     header.hdr_len = kUdpOffset + 8;
     header.gso_type = kGsoUdpL4;
     header.gso_size = 400;

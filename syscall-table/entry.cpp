@@ -84,7 +84,7 @@ static bool take_pending(uint32_t bit) {
 
 // Work waits on the way out.
 void on_leave(TrapFrame* frame) {
-    LocalKernelSection section;
+    KernelSection section(LockNeeded::kLocally);
     handle_pending_interrupts();
     constexpr uint32_t kOfThread = kPendingReschedule | kPendingSequence | kPendingSignal;
     if (!(current_cpu()->pending.load(std::memory_order_relaxed) & kOfThread)) return;

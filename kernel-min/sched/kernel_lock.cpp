@@ -160,22 +160,17 @@ void hold_as_needed() {
     if (!home || *home != current_cpu()->id) become_alone_now();
 }
 
-bool KernelSection::enter() {
+bool KernelSection::enter(LockNeeded needs) {
     const LockHold hold = current_cpu()->lock_hold.load(std::memory_order_relaxed);
-    if (hold == LockHold::kAlone) return false;
+    const bool is_enough = hold == LockHold::kAlone ||
+                           (hold == LockHold::kLocal && needs == LockNeeded::kLocally);
+    if (is_enough) return false;
     current_thread()->home = nullptr;
     if (hold == LockHold::kLocal) {
         hold_alone();
         return false;
     }
-    lock_kernel();
-    return true;
-}
-
-bool LocalKernelSection::enter() {
-    if (current_cpu()->lock_hold.load(std::memory_order_relaxed) != LockHold::kNone) return false;
-    current_thread()->home = nullptr;
-    lock_kernel_locally();
+    needs == LockNeeded::kAlone ? lock_kernel() : lock_kernel_locally();
     return true;
 }
 

@@ -67,12 +67,14 @@ void hold_alone();
 // The other way round, where that is enough from now on: the CPU holds it locally. No sleep point.
 void hold_locally();
 
-// For the length of a way into the kernel, however it came about: the lock held alone. It is not
-// taken where this CPU holds it already, as when kernel code faults (what was held locally stays
-// held alone), or where there is no other CPU.
+// For the length of a way into the kernel, however it came about: the lock held alone, or at first
+// locally where that is enough. It is not taken where this CPU holds it already, as when kernel code
+// faults (what was held locally then stays held alone, if that is needed), or where there is no other
+// CPU.
 class KernelSection {
   public:
-    KernelSection() : taken_(cpu_count > 1 && enter()) {}
+    explicit KernelSection(LockNeeded needs = LockNeeded::kAlone)
+        : taken_(cpu_count > 1 && enter(needs)) {}
     KernelSection(const KernelSection&) = delete;
     KernelSection& operator=(const KernelSection&) = delete;
     ~KernelSection() {
@@ -80,22 +82,7 @@ class KernelSection {
     }
 
   private:
-    static bool enter();
-    const bool taken_;
-};
-
-// The same for one that begins with the lock held locally.
-class LocalKernelSection {
-  public:
-    LocalKernelSection() : taken_(cpu_count > 1 && enter()) {}
-    LocalKernelSection(const LocalKernelSection&) = delete;
-    LocalKernelSection& operator=(const LocalKernelSection&) = delete;
-    ~LocalKernelSection() {
-        if (taken_) unlock_kernel();
-    }
-
-  private:
-    static bool enter();
+    static bool enter(LockNeeded needs);
     const bool taken_;
 };
 

@@ -132,8 +132,7 @@ void network_has_queued(VirtioQueuePair& pair) {
     NetworkScope::CpuPart& cpu = NetworkScope::cpus.current();
     pair.next_queued = cpu.queued;
     cpu.queued = &pair;
-    cpu.has_work = true;
-    if (cpu.depth == 0) raise_interrupt(work_vector);
+    network_has_work();
 }
 
 // Whether packets to this machine are left, as they are under the lock held locally: they are for

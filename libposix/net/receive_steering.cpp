@@ -126,10 +126,9 @@ bool find_transport(const Buffer& frame, const Interface& interface, Transport& 
 
 // What header prediction knows: an established connection's segment with nothing but ACK and PSH.
 uint32_t home_of_segment(const Buffer& frame, const Interface& interface, Transport& transport) {
-    constexpr size_t kTcpHeader = 20, kFlags = 13;
-    constexpr uint8_t kAck = 0x10, kPsh = 0x08;
-    if (frame.data() + frame.length() < transport.header + kTcpHeader ||
-        (transport.header[kFlags] & ~kPsh) != kAck) {
+    constexpr size_t kFlags = 13;
+    if (frame.data() + frame.length() < transport.header + tcp::kHeaderSize ||
+        (transport.header[kFlags] & ~tcp::kPsh) != tcp::kAck) {
         return kNoHome;
     }
     transport.flow.local.scope = transport.flow.remote.scope = interface.index();

@@ -23,8 +23,7 @@ class PciTransport final : public Transport {
     uint16_t max_queue_size(uint16_t index) override;
     void set_queue(uint16_t index, const Virtqueue& queue) override;
     void notify(uint16_t index) override;
-    void connect_interrupt(InterruptHandler handler, void* context,
-                                   LockNeeded needs) override;
+    void connect_interrupt(InterruptHandler handler, void* context, LockNeeded needs) override;
     bool aim_interrupt(uint16_t index, const Cpu& cpu) override;
     void acknowledge_interrupt() override {}  // messages need none
     uint8_t config_byte(uint32_t offset) override;

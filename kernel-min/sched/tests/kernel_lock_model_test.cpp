@@ -116,7 +116,7 @@ TEST_P(KernelLock, SectionMakesLocalAlone) {
     uint64_t count = 0;
     run([&](Random&) {
         for (unsigned round = 0; round < 1000; round++) {
-            LocalKernelSection outer;
+            KernelSection outer(LockNeeded::kLocally);
             {
                 KernelSection inner;
                 EXPECT_EQ(LockHold::kAlone, hold());

@@ -274,20 +274,16 @@ int StreamSocket::take_error() {
 }
 
 void StreamSocket::on_tcp_event(uint32_t events) {
-    if (changed_.is_empty()) {
-        if (events & tcp::kEventUrgentAnnounced) send_urgent_signal(*this);
-        return;
-    }
+    if (events & tcp::kEventUrgentAnnounced) [[unlikely]]
+        send_urgent_signal(*this);
+    if (changed_.is_empty()) return;
     uint32_t poll = 0;
     if (events & (tcp::kEventReadable | tcp::kEventAccept)) poll |= POLLIN | POLLRDNORM;
     if (events & tcp::kEventReadable && connection_ && connection_->fin_received) {
         poll |= POLLRDHUP;
     }
     if (events & (tcp::kEventWritable | tcp::kEventConnected)) poll |= POLLOUT | POLLWRNORM;
-    if (events & tcp::kEventUrgent) {
-        poll |= POLLPRI;
-        if (events & tcp::kEventUrgentAnnounced) send_urgent_signal(*this);
-    }
+    if (events & tcp::kEventUrgent) poll |= POLLPRI;
     if (events & tcp::kEventError) poll |= POLLERR;
     if (events & tcp::kEventHangUp) poll |= POLLHUP | POLLRDHUP;
     events& tcp::kEventAccept ? changed_.wake_one(poll) : changed_.wake_all(poll);

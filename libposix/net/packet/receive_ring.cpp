@@ -68,8 +68,7 @@ ReceiveRing::ReceiveRing(const RingLayout& layout, Form form, RingBlocks& blocks
 }
 
 char* ReceiveRing::frame_at(uint32_t index) const {
-    const uint32_t of_block = layout_.frames_of_block();
-    return blocks_.block(index / of_block) + size_t{index % of_block} * layout_.frame_size;
+    return ring_frame(blocks_, layout_, index);
 }
 
 tpacket_hdr_v1& ReceiveRing::block_header(uint32_t index) const {

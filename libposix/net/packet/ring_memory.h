@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "libposix/memory/memory_object.h"
+#include "libposix/net/packet/ring_layout.h"
 
 namespace coracle::net {
 
@@ -34,6 +35,12 @@ class RingBlocks {
     uint32_t count_ = 0, size_ = 0;
     unsigned order_ = 0;
 };
+
+// The frame of this number, where all are of one size.
+inline char* ring_frame(const RingBlocks& blocks, const RingLayout& layout, uint32_t index) {
+    const uint32_t of_block = layout.frames_of_block();
+    return blocks.block(index / of_block) + size_t{index % of_block} * layout.frame_size;
+}
 
 class RingMemory final : public MemoryObject {
   public:
