@@ -7,6 +7,7 @@
 
 #include "kernel-min/devices/boot_config.h"
 #include "kernel-min/sched/per_cpu.h"
+#include "libposix/net/send_memory.h"
 
 namespace coracle::net {
 
@@ -40,6 +41,8 @@ class NetworkScope {
 
     // Before the first; when all CPUs run. False: out of memory.
     static bool prepare() { return cpus.allocate(); }
+    // Who pays for packets that have to wait for their device now; null: nobody.
+    static SendMemory::Account* sender() { return cpus.current().sender; }
 
   private:
     friend void network_has_work();
@@ -48,11 +51,24 @@ class NetworkScope {
         unsigned depth = 0;
         bool has_work = false;
         VirtioQueuePair* queued = nullptr;  // the first of those that are to be flushed
+        SendMemory::Account* sender = nullptr;
     };
+    friend class SendScope;
     static void run_work(CpuPart& cpu);
     static inline constinit PerCpu<CpuPart> cpus;
 
     CpuPart& cpu_;
+};
+
+// The same around what a socket sends: it pays.
+class SendScope {
+  public:
+    explicit SendScope(const SendMemory& memory) { scope_.cpu_.sender = memory.account(); }
+    ~SendScope() { scope_.cpu_.sender = nullptr; }
+    SendScope(const SendScope&) = delete;
+
+  private:
+    NetworkScope scope_;
 };
 
 // Takes what the devices have, without waiting for their interrupts.

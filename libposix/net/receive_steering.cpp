@@ -77,6 +77,7 @@ void process_waiting() {
 void on_alone(void*) {
     NetworkScope scope;
     release_wrapped_buffers();
+    SendMemory::wake_senders();
     send_deferred_packets();
     process_waiting();
 }

@@ -35,6 +35,12 @@ SegmentationType segmentation_of(uint8_t device_type) {
     }
 }
 
+// What a frame of the backlog keeps in its buffer.
+struct WaitingFrame {
+    SendMemory::Account* sender;  // null: nobody pays for it
+    size_t memory;
+};
+
 // One CPU at a time does.
 void add_one(std::atomic<uint64_t>& counter) {
     counter.store(counter.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
@@ -226,6 +232,7 @@ void VirtioQueuePair::watch_transmit() {
 void VirtioQueuePair::send_backlog() {
     while (!backlog_.is_empty()) {
         BufferPtr frame = backlog_.pop_front();
+        const WaitingFrame waiting = frame->control<WaitingFrame>();
         if (!queue_frame(frame)) {
             backlog_.push_front(std::move(frame));
             // Only then is there anything to wait for.
@@ -233,6 +240,7 @@ void VirtioQueuePair::send_backlog() {
             reclaim_sent();
             continue;
         }
+        if (waiting.sender) waiting.sender->discharge(waiting.memory);
         if (--backlog_count_ == 0) transmit_.disable_interrupts();
     }
 }
@@ -312,6 +320,9 @@ void VirtioQueuePair::transmit(BufferPtr& frame) {
         return;
     }
     add_one(accepted_);
+    const WaitingFrame waiting{NetworkScope::sender(), frame->chain_memory_size()};
+    if (waiting.sender) waiting.sender->charge(waiting.memory);
+    frame->control<WaitingFrame>() = waiting;
     backlog_.push_back(std::move(frame));
     backlog_count_++;
     reclaim_locked();

@@ -129,7 +129,8 @@ void DatagramSocket::local_error(int error, const Target& target, uint32_t info)
 }
 
 uint32_t DatagramSocket::poll_events() {
-    uint32_t events = POLLOUT | POLLWRNORM | POLLWRBAND;
+    uint32_t events = 0;
+    if (send_memory_.is_writable(options.send_buffer)) events = POLLOUT | POLLWRNORM | POLLWRBAND;
     if (!queue_.is_empty() || receive_is_shut_) events |= POLLIN | POLLRDNORM;
     if (receive_is_shut_) events |= POLLRDHUP;
     if (receive_is_shut_ && send_is_shut_) events |= POLLHUP;
@@ -194,6 +195,11 @@ Result<void> DatagramSocket::connect_to(const SocketAddress& address) {
     remote_ = to;
     is_connected_ = true;
     return {};
+}
+
+Result<void> DatagramSocket::wait_for_room(uint32_t message_flags) {
+    return send_memory_.wait_for_room(options.send_buffer, wait_to_send(message_flags), error_,
+                                      send_is_shut_);
 }
 
 Result<void> DatagramSocket::read_control(const ControlMessages& control, Target& target) {

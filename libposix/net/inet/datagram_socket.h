@@ -7,6 +7,7 @@
 #include "libposix/net/inet/error_queue.h"
 #include "libposix/net/inet/inet_options.h"
 #include "libposix/net/inet/socket_endpoint.h"
+#include "libposix/net/send_memory.h"
 
 namespace coracle::net {
 
@@ -34,7 +35,7 @@ class DatagramSocket : public Socket {
     bool has_filter() const override { return true; }
     int take_error() override { return std::exchange(error_, 0); }
     Result<size_t> bytes_to_receive() override;
-    Result<size_t> bytes_to_send() override { return size_t{0}; }
+    Result<size_t> bytes_to_send() override { return send_memory_.queued(); }
     uint32_t poll_events() override;
     WaitQueue* wait_queue() override {
         leave_home();  // until it is known who watches it from now on: should_settle()
@@ -78,6 +79,8 @@ class DatagramSocket : public Socket {
         return family() == AF_INET ? inet_.receive_error : inet_.v6_receive_error;
     }
     Result<void> connect_to(const SocketAddress& address);
+    // Before a SendScope. EAGAIN, EPIPE, ENOBUFS, what the network said of an earlier send.
+    Result<void> wait_for_room(uint32_t message_flags);
 
     InetOptions inet_;
     Endpoint local_, remote_;
@@ -87,6 +90,7 @@ class DatagramSocket : public Socket {
     int error_ = 0;
     ErrorQueue errors_;
     WaitQueue changed_;
+    SendMemory send_memory_{changed_};
 
   private:
     Result<size_t> receive_error(ReceiveMessage& message);

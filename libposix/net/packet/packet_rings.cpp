@@ -112,14 +112,17 @@ void PacketSocket::offer_to_ring(const Buffer& frame, const Arrival& arrival) {
 }
 
 Result<size_t> PacketSocket::send_ring(Interface& interface, uint16_t protocol,
-                                       const sockaddr_ll* to) {
+                                       const sockaddr_ll* to, uint32_t message_flags) {
     const RingLayout& layout = transmit_layout_;
     size_t sent = 0;
     // Once around at most: the program may fill as fast as frames leave.
     for (uint32_t i = 0; i < layout.frame_count; i++) {
-        const uint32_t of_block = layout.frames_of_block();
-        const TransmitFrame frame{rings_->transmit.block(transmit_head_ / of_block) +
-                                      size_t{transmit_head_ % of_block} * layout.frame_size,
+        Result<void> waited = wait_for_room(message_flags);
+        if (!waited.ok() && sent) break;
+        TRY(waited);
+        // Meanwhile it may have got another ring.
+        if (!rings_ || !rings_->transmit.count()) break;
+        const TransmitFrame frame{ring_frame(rings_->transmit, layout, transmit_head_),
                                   layout.version};
         if (frame.status() != TP_STATUS_SEND_REQUEST) break;
         Result<size_t> result = send_ring_frame(frame, interface, protocol, to);

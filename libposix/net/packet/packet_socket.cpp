@@ -189,7 +189,8 @@ bool PacketSocket::keep(const Buffer& frame, size_t skip, const Arrival& arrival
 }
 
 uint32_t PacketSocket::poll_events() {
-    uint32_t events = POLLOUT | POLLWRNORM | POLLWRBAND;
+    uint32_t events = 0;
+    if (send_memory_.is_writable(options.send_buffer)) events = POLLOUT | POLLWRNORM | POLLWRBAND;
     if (!queue_.is_empty()) events |= POLLIN | POLLRDNORM;
     if (receive_ring_ && receive_ring_->is_readable()) events |= POLLIN | POLLRDNORM;
     if (error_) events |= POLLERR;
@@ -217,8 +218,16 @@ Result<size_t> PacketSocket::send(SendMessage& message) {
     if (!interface) return Error(ENXIO);
     if (!interface->is_up()) return Error(ENETDOWN);
     if (options.is_on(SO_NOFCS)) return Error(EPROTONOSUPPORT);  // devices make the sum
-    if (rings_ && rings_->transmit.count()) return send_ring(*interface, protocol, to);
+    if (rings_ && rings_->transmit.count()) {
+        return send_ring(*interface, protocol, to, message.flags);
+    }
+    TRY(wait_for_room(message.flags));
     return send_frame(message.data, *interface, protocol, to);
+}
+
+Result<void> PacketSocket::wait_for_room(uint32_t message_flags) {
+    return send_memory_.wait_for_room(options.send_buffer, wait_to_send(message_flags), error_,
+                                      false);
 }
 
 Result<size_t> PacketSocket::send_frame(IoBuffer& data, Interface& interface, uint16_t protocol,
@@ -250,7 +259,7 @@ Result<size_t> PacketSocket::send_frame(IoBuffer& data, Interface& interface, ui
         return Error(EMSGSIZE);
     }
     if (has_vnet_header_) TRY(apply_vnet_header(vnet, *frame));
-    NetworkScope scope;
+    SendScope scope(send_memory_);
     sender = this;
     tap_frame(*frame, interface, PACKET_OUTGOING);
     sender = nullptr;

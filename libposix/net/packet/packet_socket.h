@@ -10,6 +10,7 @@
 #include "libposix/net/interface.h"
 #include "libposix/net/packet/fanout.h"
 #include "libposix/net/packet/receive_ring.h"
+#include "libposix/net/send_memory.h"
 #include "libposix/net/socket.h"
 
 namespace coracle::net {
@@ -32,7 +33,7 @@ class PacketSocket final : public Socket,
     bool has_filter() const override { return true; }
     int take_error() override { return std::exchange(error_, 0); }
     Result<size_t> bytes_to_receive() override;
-    Result<size_t> bytes_to_send() override { return size_t{0}; }
+    Result<size_t> bytes_to_send() override { return send_memory_.queued(); }
     uint32_t poll_events() override;
     WaitQueue* wait_queue() override { return &changed_; }
     // The rings; EINVAL: there are none.
@@ -78,8 +79,10 @@ class PacketSocket final : public Socket,
     void put_controls(ReceiveMessage& message, const Arrival& arrival) const;
     Result<size_t> send_frame(IoBuffer& data, Interface& interface, uint16_t protocol,
                               const sockaddr_ll* to);
+    Result<void> wait_for_room(uint32_t message_flags);
     // What the program put into the transmit ring.
-    Result<size_t> send_ring(Interface& interface, uint16_t protocol, const sockaddr_ll* to);
+    Result<size_t> send_ring(Interface& interface, uint16_t protocol, const sockaddr_ll* to,
+                             uint32_t message_flags);
     Result<size_t> send_ring_frame(const TransmitFrame& frame, Interface& interface,
                                    uint16_t protocol, const sockaddr_ll* to);
     void offer_to_ring(const Buffer& frame, const Arrival& arrival);
@@ -109,6 +112,7 @@ class PacketSocket final : public Socket,
     BufferQueue queue_;
     size_t queued_memory_ = 0;
     WaitQueue changed_;
+    SendMemory send_memory_{changed_};
     Membership memberships_[kMaxMemberships];
     size_t membership_count_ = 0;
 

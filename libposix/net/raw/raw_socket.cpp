@@ -235,6 +235,7 @@ Result<size_t> RawSocket::send_ping(SendMessage& message) {
     Target target;
     TRY(choose_target(message, target));
     if (local_.port == 0) TRY(claim_identifier(0));
+    TRY(wait_for_room(message.flags));
     BufferPtr packet = TRY(copy_message_in(message.data, size, kPacketHeadroom));
     uint8_t* icmp = packet->data();
     uint8_t request = is_v4 ? uint8_t{ICMP_ECHO} : uint8_t{ICMPV6_ECHO_REQUEST};
@@ -252,7 +253,7 @@ Result<size_t> RawSocket::send_ping(SendMessage& message) {
     counted.out_types[request]++;
     target.how.protocol = static_cast<uint8_t>(kind().protocol);
     target.how.route = &target.route;
-    NetworkScope scope;
+    SendScope scope(send_memory_);
     TRY(ip_output(std::move(packet), target.how));
     return size;
 }
@@ -264,16 +265,17 @@ Result<size_t> RawSocket::send(SendMessage& message) {
     if (size > kMaxIpPacket) return Error(EMSGSIZE);
     Target target;
     TRY(choose_target(message, target));
+    TRY(wait_for_room(message.flags));
     BufferPtr packet = TRY(copy_message_in(message.data, size, kPacketHeadroom));
     if (sends_headers_ && family() == AF_INET) {
-        NetworkScope scope;
+        SendScope scope(send_memory_);
         TRY(ip_output_with_header(std::move(packet), target.how.interface_index));
         return size;
     }
     TRY(complete_icmp(*packet, target));
     target.how.protocol = static_cast<uint8_t>(kind().protocol);
     target.how.route = &target.route;
-    NetworkScope scope;
+    SendScope scope(send_memory_);
     Result<void> sent = ip_output(std::move(packet), target.how);
     if (!sent && sent.error_code() == EMSGSIZE) local_error(EMSGSIZE, target, target.route.mtu);
     TRY(sent);

@@ -215,13 +215,14 @@ Result<size_t> UdpSocket::send(SendMessage& message) {
         TRY(choose_target(message, target));
         if (target.to.port == 0) return Error(EINVAL);
         TRY(bind_if_needed());
+        TRY(wait_for_room(message.flags));
         RefPtr<ZeroCopySend> zero_copy;
         if (message.flags & MSG_ZEROCOPY && options.is_on(SO_ZEROCOPY) && size > 0) [[unlikely]]
             zero_copy = TRY(begin_zero_copy(message, target));
         BufferPtr payload = TRY(read_payload(message, size, zero_copy.get()));
         if (zero_copy) zero_copy->count();
         if (!cork_ && !(message.flags & MSG_MORE)) {
-            NetworkScope scope;
+            SendScope scope(send_memory_);
             TRY(transmit(std::move(payload), target));
             return size;
         }
@@ -230,7 +231,7 @@ Result<size_t> UdpSocket::send(SendMessage& message) {
         return size;
     }
     if (cork_ || message.flags & MSG_MORE) return size;
-    NetworkScope scope;
+    SendScope scope(send_memory_);
     TRY(transmit(std::move(corked_), corked_target_));
     return size;
 }
