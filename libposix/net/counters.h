@@ -26,7 +26,7 @@ struct UdpCounters {
 
 struct Counters {
     IpCounters ip4, ip6;
-    UdpCounters udp4, udp6;
+    UdpCounters udp4, udp6, udp_lite4, udp_lite6;
     uint64_t gro_merged;  // segments that joined the one before them
 };
 inline constinit PerCpu<Counters> counters_of_cpus;
@@ -38,8 +38,11 @@ inline Counters& counters() {
 inline IpCounters& ip_counters(bool is_v4) {
     return is_v4 ? counters().ip4 : counters().ip6;
 }
-inline UdpCounters& udp_counters(bool is_v4) {
-    return is_v4 ? counters().udp4 : counters().udp6;
+inline UdpCounters& udp_counters(bool is_v4, bool is_lite = false) {
+    Counters& own = counters();
+    if (is_lite) [[unlikely]]
+        return is_v4 ? own.udp_lite4 : own.udp_lite6;
+    return is_v4 ? own.udp4 : own.udp6;
 }
 
 // What has been counted on all CPUs.

@@ -176,6 +176,16 @@ void show_icmp(TextBuffer& to) {
     to.add("\n");
 }
 
+void show_udp_counters(TextBuffer& to, const char* name, const UdpCounters& udp) {
+    to.print(
+        "%s: InDatagrams NoPorts InErrors OutDatagrams RcvbufErrors SndbufErrors InCsumErrors "
+        "IgnoredMulti MemErrors\n",
+        name);
+    to.print("%s: %lu %lu %lu %lu %lu %lu %lu %lu 0\n", name, udp.in_datagrams, udp.no_ports,
+             udp.in_errors, udp.out_datagrams, udp.receive_buffer_errors, udp.send_buffer_errors,
+             udp.checksum_errors, udp.ignored_multicast);
+}
+
 Result<void> show_snmp(TextBuffer& to, const PseudoContext&) {
     const Counters total = total_counters();
     const IpCounters& ip = total.ip4;
@@ -190,13 +200,8 @@ Result<void> show_snmp(TextBuffer& to, const PseudoContext&) {
              ip.fragmentation_ok, ip.fragmentation_failed, ip.fragments_created);
     show_icmp(to);
     if (tcp_proc_files.snmp) TRY(tcp_proc_files.snmp(to));
-    const UdpCounters& udp = total.udp4;
-    to.add(
-        "Udp: InDatagrams NoPorts InErrors OutDatagrams RcvbufErrors SndbufErrors InCsumErrors "
-        "IgnoredMulti MemErrors\n");
-    to.print("Udp: %lu %lu %lu %lu %lu %lu %lu %lu 0\n", udp.in_datagrams, udp.no_ports,
-             udp.in_errors, udp.out_datagrams, udp.receive_buffer_errors, udp.send_buffer_errors,
-             udp.checksum_errors, udp.ignored_multicast);
+    show_udp_counters(to, "Udp", total.udp4);
+    show_udp_counters(to, "UdpLite", total.udp_lite4);
     return to.status();
 }
 
@@ -231,6 +236,8 @@ constexpr PseudoEntry kFiles[] = {
     PseudoEntry::file("tcp6", show_tcp6),
     PseudoEntry::file("udp", show_udp),
     PseudoEntry::file("udp6", show_udp6),
+    PseudoEntry::file("udplite", show_udp_lite),
+    PseudoEntry::file("udplite6", show_udp_lite6),
     PseudoEntry::file("unix", show_unix),
 };
 

@@ -33,6 +33,8 @@ inline constinit ShowUnixSockets show_unix_sockets = nullptr;
 // Of proc_sockets.cpp.
 Result<void> show_udp(TextBuffer& to, const PseudoContext&);
 Result<void> show_udp6(TextBuffer& to, const PseudoContext&);
+Result<void> show_udp_lite(TextBuffer& to, const PseudoContext&);
+Result<void> show_udp_lite6(TextBuffer& to, const PseudoContext&);
 Result<void> show_raw(TextBuffer& to, const PseudoContext&);
 Result<void> show_raw6(TextBuffer& to, const PseudoContext&);
 Result<void> show_tcp(TextBuffer& to, const PseudoContext&);

@@ -33,12 +33,13 @@ void put_datagram_row(TextBuffer& line, const DatagramSocket& socket, unsigned n
     line.add(" ");
     put_proc_endpoint(line, socket.remote(), v6);
     line.print(" %02X %08X:%08X 00:00000000 00000000 %5u        0 %lu 2 0000000000000000 %lu",
-               socket.is_connected() ? kEstablished : kClosed, 0u,
+               socket.is_connected() ? kEstablished : kClosed,
+               static_cast<unsigned>(socket.memory_to_send()),
                static_cast<unsigned>(socket.queued_memory()), user, socket.inode().number,
                socket.drops());
 }
 
-Result<void> show_udp_table(TextBuffer& to, bool v6) {
+Result<void> show_udp_table(TextBuffer& to, bool v6, bool is_lite) {
     if (v6) {
         to.add(kTitleV6);
         to.add(" ref pointer drops\n");
@@ -49,7 +50,7 @@ Result<void> show_udp_table(TextBuffer& to, bool v6) {
             "  timeout inode ref pointer drops ");
     }
     for (size_t bucket = 0; bucket < kUdpBuckets; bucket++) {
-        for (const UdpSocket& socket : udp_bucket(bucket)) {
+        for (const UdpSocket& socket : udp_bucket(bucket, is_lite)) {
             if ((socket.family() == AF_INET6) != v6) continue;
             TextBuffer line;
             put_datagram_row(line, socket, static_cast<unsigned>(bucket), socket.local().port,
@@ -100,10 +101,10 @@ struct DatagramCounts {
     unsigned in_use = 0, in_use_v6 = 0;
     size_t memory = 0;
 };
-DatagramCounts count_udp() {
+DatagramCounts count_udp(bool is_lite) {
     DatagramCounts counts;
     for (size_t bucket = 0; bucket < kUdpBuckets; bucket++) {
-        for (const UdpSocket& socket : udp_bucket(bucket)) {
+        for (const UdpSocket& socket : udp_bucket(bucket, is_lite)) {
             ++(socket.family() == AF_INET ? counts.in_use : counts.in_use_v6);
             counts.memory += socket.queued_memory();
         }
@@ -125,10 +126,16 @@ TcpSocketCounts count_tcp() {
 }  // namespace
 
 Result<void> show_udp(TextBuffer& to, const PseudoContext&) {
-    return show_udp_table(to, false);
+    return show_udp_table(to, false, false);
 }
 Result<void> show_udp6(TextBuffer& to, const PseudoContext&) {
-    return show_udp_table(to, true);
+    return show_udp_table(to, true, false);
+}
+Result<void> show_udp_lite(TextBuffer& to, const PseudoContext&) {
+    return show_udp_table(to, false, true);
+}
+Result<void> show_udp_lite6(TextBuffer& to, const PseudoContext&) {
+    return show_udp_table(to, true, true);
 }
 Result<void> show_raw(TextBuffer& to, const PseudoContext&) {
     return show_raw_table(to, false);
@@ -162,22 +169,24 @@ Result<void> show_unix(TextBuffer& to, const PseudoContext&) {
 
 Result<void> show_sockstat(TextBuffer& to, const PseudoContext&) {
     TcpSocketCounts tcp = count_tcp();
-    DatagramCounts udp = count_udp(), raw = count_raw();
-    unsigned all = tcp.in_use + tcp.in_use_v6 + udp.in_use + udp.in_use_v6 + raw.in_use +
-                   raw.in_use_v6 + static_cast<unsigned>(packet_sockets().size());
+    DatagramCounts udp = count_udp(false), lite = count_udp(true), raw = count_raw();
+    unsigned all = tcp.in_use + tcp.in_use_v6 + udp.in_use + udp.in_use_v6 + lite.in_use +
+                   lite.in_use_v6 + raw.in_use + raw.in_use_v6 +
+                   static_cast<unsigned>(packet_sockets().size());
     to.print("sockets: used %u\n", all);
     to.print("TCP: inuse %u orphan %u tw %lu alloc %u mem %lu\n", tcp.in_use, tcp.orphans,
              tcp.time_wait, tcp.in_use + tcp.in_use_v6, tcp.memory / kPageSize);
-    to.print("UDP: inuse %u mem %lu\nUDPLITE: inuse 0\nRAW: inuse %u\nFRAG: inuse 0 memory 0\n",
-             udp.in_use, udp.memory / kPageSize, raw.in_use);
+    to.print("UDP: inuse %u mem %lu\nUDPLITE: inuse %u\nRAW: inuse %u\nFRAG: inuse 0 memory 0\n",
+             udp.in_use, udp.memory / kPageSize, lite.in_use, raw.in_use);
     return to.status();
 }
 
 Result<void> show_sockstat6(TextBuffer& to, const PseudoContext&) {
     to.print(
-        "TCP6: inuse %u\nUDP6: inuse %u\nUDPLITE6: inuse 0\nRAW6: inuse %u\n"
+        "TCP6: inuse %u\nUDP6: inuse %u\nUDPLITE6: inuse %u\nRAW6: inuse %u\n"
         "FRAG6: inuse 0 memory 0\n",
-        count_tcp().in_use_v6, count_udp().in_use_v6, count_raw().in_use_v6);
+        count_tcp().in_use_v6, count_udp(false).in_use_v6, count_udp(true).in_use_v6,
+        count_raw().in_use_v6);
     return to.status();
 }
 

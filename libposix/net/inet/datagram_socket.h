@@ -48,6 +48,7 @@ class DatagramSocket : public Socket {
     bool is_connected() const { return is_connected_; }
     const InetOptions& inet() const { return inet_; }
     size_t queued_memory() const { return queued_memory_; }
+    size_t memory_to_send() const { return send_memory_.queued(); }
     uint64_t drops() const { return drops_; }
 
     // A message for this socket; false: its buffer is full. info's addresses are set by the caller.

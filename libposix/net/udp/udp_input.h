@@ -1,4 +1,4 @@
-// UDP as a protocol of IP: what comes in, and errors about what went out.
+// UDP and UDP-Lite as protocols of IP: what comes in, and errors about what went out.
 #pragma once
 
 #include "libposix/net/ip.h"
@@ -7,5 +7,7 @@ namespace coracle::net {
 
 void udp_input(BufferPtr packet, const IpInput& how);
 void udp_error(const IcmpError& error);
+void udp_lite_input(BufferPtr packet, const IpInput& how);
+void udp_lite_error(const IcmpError& error);
 
 }  // namespace coracle::net

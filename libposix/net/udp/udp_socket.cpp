@@ -24,8 +24,12 @@ namespace coracle::net {
 namespace {
 
 // linux/udp.h
-constexpr int kCork = 1, kNoCheck6Transmit = 101, kNoCheck6Receive = 102, kSegment = 103,
-              kMerge = 104;
+constexpr int kCork = 1, kLiteSendCoverage = 10, kLiteReceiveCoverage = 11, kEncapsulation = 100,
+              kNoCheck6Transmit = 101, kNoCheck6Receive = 102, kSegment = 103, kMerge = 104;
+// Both protocols' sockets have the options of either level.
+bool is_udp_level(int level) {
+    return level == IPPROTO_UDP || level == IPPROTO_UDPLITE;
+}
 constexpr size_t kMaxSegments = 64;  // UDP_MAX_SEGMENTS
 
 Result<RefPtr<Socket>> create(Socket::Kind kind, uint32_t flags) {
@@ -38,6 +42,8 @@ Result<RefPtr<Socket>> create(Socket::Kind kind, uint32_t flags) {
 void register_udp() {
     register_inet_socket(SOCK_DGRAM, IPPROTO_UDP, create);
     register_protocol(IPPROTO_UDP, {udp_input, udp_error});
+    register_inet_socket(SOCK_DGRAM, IPPROTO_UDPLITE, create);
+    register_protocol(IPPROTO_UDPLITE, {udp_lite_input, udp_lite_error});
 }
 
 UdpSocket::UdpSocket(SocketPlace place, uint32_t flags, Kind kind)
@@ -98,7 +104,7 @@ Result<void> UdpSocket::set_reuseport_program(RefPtr<BpfProgram> program) {
 }
 
 Result<void> UdpSocket::set_option(int level, int option, UserIn<char> value, unsigned length) {
-    if (level != IPPROTO_UDP) return DatagramSocket::set_option(level, option, value, length);
+    if (!is_udp_level(level)) return DatagramSocket::set_option(level, option, value, length);
     int number = TRY(read_option(value, length));
     switch (option) {
         case kCork: {
@@ -115,16 +121,29 @@ Result<void> UdpSocket::set_option(int level, int option, UserIn<char> value, un
             receives_merged_ = number != 0;
             return {};
         case kNoCheck6Transmit:
+            sends_unsummed_ = number != 0;
+            return {};
         case kNoCheck6Receive:
-            // Sums are always made, and tested where they are there.
-            return number ? Result<void>(Error(EOPNOTSUPP)) : Result<void>();
+            receives_unsummed_ = number != 0;
+            return {};
+        case kLiteSendCoverage:
+            if (!is_lite()) return Error(ENOPROTOOPT);
+            lite_coverage_.of_sends = LiteCoverage::from_option(number);
+            return {};
+        case kLiteReceiveCoverage:
+            if (!is_lite()) return Error(ENOPROTOOPT);
+            lite_coverage_.least_of_receives = LiteCoverage::from_option(number);
+            return {};
+        case kEncapsulation:
+            if (number != 0) return Error(ENOPROTOOPT);
+            return {};
         default:
             return Error(ENOPROTOOPT);
     }
 }
 
 Result<void> UdpSocket::get_option(int level, int option, const OptionWriter& to) {
-    if (level != IPPROTO_UDP) return DatagramSocket::get_option(level, option, to);
+    if (!is_udp_level(level)) return DatagramSocket::get_option(level, option, to);
     switch (option) {
         case kCork:
             return to.put_value(cork_);
@@ -133,7 +152,14 @@ Result<void> UdpSocket::get_option(int level, int option, const OptionWriter& to
         case kMerge:
             return to.put_value(receives_merged_);
         case kNoCheck6Transmit:
+            return to.put_value(sends_unsummed_);
         case kNoCheck6Receive:
+            return to.put_value(receives_unsummed_);
+        case kLiteSendCoverage:
+            return to.put_value(int{lite_coverage_.of_sends.value_or(0)});
+        case kLiteReceiveCoverage:
+            return to.put_value(int{lite_coverage_.least_of_receives.value_or(0)});
+        case kEncapsulation:
             return to.put_value(0);
         default:
             return Error(ENOPROTOOPT);
@@ -160,8 +186,8 @@ Result<void> UdpSocket::append_to_cork(IoBuffer& data, size_t size) {
 Result<RefPtr<ZeroCopySend>> UdpSocket::begin_zero_copy(const SendMessage& message,
                                                         const Target& target) {
     const bool is_shown_here = target.to.address.is_multicast() || target.route.is_broadcast;
-    const bool is_copied = cork_ || message.flags & MSG_MORE || is_shown_here ||
-                           !can_send_pages(target.route);
+    const bool is_copied =
+        cork_ || message.flags & MSG_MORE || is_shown_here || !can_send_pages(target.route);
     return ZeroCopySend::begin(zero_copy_, errors_, changed_, is_copied);
 }
 
@@ -180,7 +206,7 @@ Result<BufferPtr> UdpSocket::read_payload(SendMessage& message, size_t size, Zer
 
 // At a use under the kernel lock held alone.
 void UdpSocket::settle() {
-    if (local_.port == 0 || !should_settle(changed_)) return;
+    if (local_.port == 0 || is_lite() || !should_settle(changed_)) return;
     process_handed_over();
     home = current_cpu()->id;
 }
@@ -245,6 +271,7 @@ Result<void> UdpSocket::transmit(BufferPtr payload, const Target& target) {
     if (size > kMaxIpPacket - header + (target.to.address.is_v4() ? 0 : ipv6::kHeaderSize)) {
         return Error(EMSGSIZE);
     }
+    if (step != 0 && is_lite()) return Error(EIO);
     if (step == 0 || step >= size) return transmit_one(std::move(payload), target);
     if (step + header > target.route.mtu) return Error(EINVAL);
     if ((size + step - 1) / step > kMaxSegments) return Error(EINVAL);
@@ -265,20 +292,24 @@ Result<void> UdpSocket::transmit_one(BufferPtr payload, const Target& target) {
     write_be16(header + udp::kSourcePort, local_.port);
     write_be16(header + udp::kDestinationPort, target.to.port);
     write_be16(header + udp::kLength, length);
-    uint16_t sum = 0;
-    if (!(is_v4 && options.is_on(SO_NO_CHECK))) {
-        sum = checksum_fold(
-            pseudo_header_sum(target.how.source, target.to.address, IPPROTO_UDP, length));
-        payload->info.checksum = ChecksumState::kPartial;
-        payload->info.checksum_start = 0;
-        payload->info.checksum_offset = udp::kChecksum;
+    if (is_lite()) [[unlikely]] {
+        complete_lite_header(*payload, target.how.source, target.to.address, lite_coverage_);
+    } else {
+        uint16_t sum = 0;
+        if (!(is_v4 ? options.is_on(SO_NO_CHECK) : sends_unsummed_)) {
+            sum = checksum_fold(
+                pseudo_header_sum(target.how.source, target.to.address, IPPROTO_UDP, length));
+            payload->info.checksum = ChecksumState::kPartial;
+            payload->info.checksum_start = 0;
+            payload->info.checksum_offset = udp::kChecksum;
+        }
+        memcpy(header + udp::kChecksum, &sum, 2);
     }
-    memcpy(header + udp::kChecksum, &sum, 2);
     IpOutput how = target.how;
-    how.protocol = IPPROTO_UDP;
+    how.protocol = static_cast<uint8_t>(kind().protocol);
     how.route = &target.route;
     Result<void> sent = ip_output(std::move(payload), how);
-    UdpCounters& counted = udp_counters(is_v4);
+    UdpCounters& counted = udp_counters(is_v4, is_lite());
     if (sent) {
         counted.out_datagrams++;
         return {};

@@ -1,10 +1,13 @@
-// UDP sockets (RFC 768, RFC 1122, 4.1; man 7 udp).
+// UDP sockets (RFC 768, RFC 1122, 4.1; man 7 udp), and those of UDP-Lite (udp_lite.h).
 #pragma once
+
+#include <netinet/in.h>
 
 #include <boost/intrusive/list.hpp>
 
 #include "libposix/net/inet/datagram_socket.h"
 #include "libposix/net/inet/zero_copy.h"
+#include "libposix/net/udp/udp_lite.h"
 
 namespace coracle::net {
 
@@ -28,6 +31,10 @@ class UdpSocket final : public DatagramSocket,
     bool reuses_address() const { return options.is_on(SO_REUSEADDR); }
     bool reuses_port() const { return options.is_on(SO_REUSEPORT); }
     uint32_t user() const { return user_; }
+    bool is_lite() const { return kind().protocol == IPPROTO_UDPLITE; }
+    const LiteCoverage& lite_coverage() const { return lite_coverage_; }
+    // Whether it takes datagrams of IPv6 without a checksum (RFC 6935).
+    bool receives_unsummed() const { return receives_unsummed_; }
     // Of those that share its port; null: none.
     RefPtr<BpfProgram> reuseport_program;
     bool receives_merged() const { return receives_merged_; }
@@ -45,6 +52,8 @@ class UdpSocket final : public DatagramSocket,
     RefPtr<ZeroCopyCounter> zero_copy_;
     uint32_t user_;  // who created it: SO_REUSEPORT is for the same user's alone
     int cork_ = 0, segment_size_ = 0, receives_merged_ = 0;
+    int sends_unsummed_ = 0, receives_unsummed_ = 0;  // over IPv6
+    LiteCoverage lite_coverage_;
     BufferPtr corked_;  // the payload so far
     Target corked_target_;
 };
@@ -54,6 +63,6 @@ void register_udp();
 // Calls visit(const UdpSocket&) for each that has a port.
 using UdpList = boost::intrusive::list<UdpSocket, boost::intrusive::constant_time_size<false>>;
 constexpr size_t kUdpBuckets = 256;
-UdpList& udp_bucket(size_t index);
+UdpList& udp_bucket(size_t port, bool is_lite);
 
 }  // namespace coracle::net

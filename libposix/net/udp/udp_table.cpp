@@ -7,7 +7,7 @@ namespace coracle::net {
 
 namespace {
 
-UdpList table[kUdpBuckets];
+UdpList table[2][kUdpBuckets];  // of UDP, of UDP-Lite
 
 // net.ipv4.ip_local_port_range.
 constexpr uint16_t kFirstEphemeral = 32768, kLastEphemeral = 60999;
@@ -30,7 +30,7 @@ bool addresses_overlap(const UdpSocket& a, const IpAddress& a_address, const Udp
 }
 
 bool conflicts(const UdpSocket& socket, const Endpoint& local) {
-    for (const UdpSocket& other : table[local.port % kUdpBuckets]) {
+    for (const UdpSocket& other : udp_bucket(local.port, socket.is_lite())) {
         if (&other == &socket || other.local().port != local.port) continue;
         int device = socket.options.bound_device, other_device = other.options.bound_device;
         if (device && other_device && device != other_device) continue;
@@ -83,16 +83,16 @@ UdpSocket* choose_by_program(const BpfProgram& program, const Buffer& packet, ui
 
 }  // namespace
 
-UdpList& udp_bucket(size_t index) {
-    return table[index];
+UdpList& udp_bucket(size_t port, bool is_lite) {
+    return table[is_lite][port % kUdpBuckets];
 }
 
 UdpSocket* find_udp_socket(const Endpoint& remote, const Endpoint& local, uint32_t interface_index,
-                           const Buffer* packet) {
+                           const Buffer* packet, bool is_lite) {
     UdpSocket* best = nullptr;
     int best_score = -1;
     uint32_t equals = 0;
-    for (UdpSocket& socket : table[local.port % kUdpBuckets]) {
+    for (UdpSocket& socket : udp_bucket(local.port, is_lite)) {
         int points = score(socket, remote, local, interface_index);
         if (points < 0 || points < best_score) continue;
         if (points > best_score) {
@@ -111,7 +111,7 @@ UdpSocket* find_udp_socket(const Endpoint& remote, const Endpoint& local, uint32
     // A flow stays with its socket.
     static const uint64_t secret = random_u64();
     uint64_t chosen = hash_flow({local, remote}, secret) % equals;
-    for (UdpSocket& socket : table[local.port % kUdpBuckets]) {
+    for (UdpSocket& socket : udp_bucket(local.port, is_lite)) {
         if (score(socket, remote, local, interface_index) != best_score || !socket.reuses_port()) {
             continue;
         }
@@ -126,7 +126,7 @@ void leave_sharers(UdpSocket& socket) {
         if (!latest) latest = &other;
     });
     if (!latest || latest == &socket) return;
-    UdpList& list = udp_bucket(socket.local().port % kUdpBuckets);
+    UdpList& list = udp_bucket(socket.local().port, socket.is_lite());
     latest->unlink();
     list.insert(list.iterator_to(socket), *latest);
 }
@@ -156,14 +156,14 @@ Result<void> claim_udp_port(UdpSocket& socket, Endpoint& local) {
     }
     socket.unlink();
     // Those who share the port already have decided on the program.
-    for (UdpSocket& other : table[local.port % kUdpBuckets]) {
+    for (UdpSocket& other : udp_bucket(local.port, socket.is_lite())) {
         if (socket.reuses_port() && other.reuses_port() && other.local() == local &&
             other.options.bound_device == socket.options.bound_device) {
             socket.reuseport_program = other.reuseport_program;
             break;
         }
     }
-    table[local.port % kUdpBuckets].push_front(socket);
+    udp_bucket(local.port, socket.is_lite()).push_front(socket);
     return {};
 }
 
