@@ -53,6 +53,7 @@ struct PacketInfo {
     ChecksumState checksum = ChecksumState::kUnknown;
     SegmentationType segmentation = SegmentationType::kNone;
     bool congestion_window_reduced = false;  // TCP CWR is set: in the first segment only
+    bool network_checksum_holds = false;     // in: IPv4's header has been summed
     uint8_t link_type = 0;                   // PACKET_HOST and so on (linux/if_packet.h)
     uint16_t ethernet_protocol = 0;
 };
@@ -127,9 +128,7 @@ class alignas(16) Buffer {
     size_t headroom() const { return static_cast<size_t>(data_ - begin_); }
     size_t tailroom() const { return static_cast<size_t>(end_ - data_) - length_; }
     // Whether other headers have bytes of the same block.
-    bool is_shared() const {
-        return owner_->references_.load(std::memory_order_acquire) != 1;
-    }
+    bool is_shared() const { return owner_->references_.load(std::memory_order_acquire) != 1; }
     // What it costs in memory (SO_RCVBUF and the like count this): the whole block or what was
     // wrapped, or the header alone if the bytes belong to another.
     size_t memory_size() const { return memory_size_; }
@@ -340,8 +339,8 @@ struct BufferStatistics {
 BufferStatistics buffer_statistics();
 // Before the first Buffer; when all CPUs run. False: out of memory.
 bool allocate_buffer_pools();
-// Deferred work (deferred_work.h): releases the wrapped memory whose last header was freed under the
-// kernel lock held locally.
+// Deferred work (deferred_work.h): releases the wrapped memory whose last header was freed under
+// the kernel lock held locally.
 void release_wrapped_buffers();
 // Gives the free lists back to the kernel's heap: when memory is short, and at a test's end.
 void drain_buffer_pools();

@@ -33,6 +33,7 @@ bool ReceiveOffload::parse(Buffer& frame, Segment& to) {
         if (network[0] != 0x45 || network[ipv4::kProtocol] != IPPROTO_TCP) return false;
         if (read_be16(network + ipv4::kFragment) & ~ipv4::kDontFragment) return false;
         if (checksum_fold(checksum_add(network, network_size, 0)) != 0xffff) return false;
+        frame.info.network_checksum_holds = true;
         total = read_be16(network + ipv4::kTotalLength);
         source = IpAddress::from_v4_bytes(network + ipv4::kSource);
         destination = IpAddress::from_v4_bytes(network + ipv4::kDestination);
@@ -145,6 +146,8 @@ void ReceiveOffload::receive(BufferPtr frame) {
         held.last = added;
         return;
     }
+    // Nothing can follow it.
+    if (ends) return deliver_(std::move(frame), interface_);
     if (held_count_ == kMaxHeld) remove(0);
     Held& held = held_[held_count_++];
     held = {.frame = nullptr,
@@ -153,7 +156,7 @@ void ReceiveOffload::receive(BufferPtr frame) {
             .next_sequence = segment.sequence + static_cast<uint32_t>(segment.payload),
             .payload = segment.payload,
             .segments = 1,
-            .is_closed = ends};
+            .is_closed = false};
     held.frame = std::move(frame);
 }
 

@@ -45,7 +45,8 @@ void ipv4_input(BufferPtr packet, Interface& interface) {
         return;
     }
     header = packet->data();
-    if (!interface.is_loopback() && checksum_fold(checksum_add(header, header_size, 0)) != 0xffff) {
+    if (!packet->info.network_checksum_holds && !interface.is_loopback() &&
+        checksum_fold(checksum_add(header, header_size, 0)) != 0xffff) {
         counted.in_checksum_errors++;
         counted.in_header_errors++;
         return;
