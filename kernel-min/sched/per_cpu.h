@@ -5,6 +5,7 @@
 // good until the next sleep. Who reads or changes another CPU's part holds the kernel lock alone.
 #pragma once
 
+#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <new>
@@ -40,6 +41,8 @@ class PerCpu {
     struct alignas(kCacheLineSize) Slot {
         T value{};
     };
+    // A power of two: a shift finds a part, whatever its size.
+    static constexpr size_t kStride = std::bit_ceil(sizeof(Slot));
 
   public:
     constexpr PerCpu() = default;
@@ -51,31 +54,34 @@ class PerCpu {
     bool allocate() {
         const size_t count = cpu_slots();
         // The heap aligns to less.
-        block_ = kernel_allocate(count * sizeof(Slot) + kCacheLineSize);
+        block_ = kernel_allocate(count * kStride + kCacheLineSize);
         if (!block_) return false;
         const auto address = reinterpret_cast<uintptr_t>(block_);
-        slots_ = reinterpret_cast<Slot*>((address + kCacheLineSize - 1) & ~(kCacheLineSize - 1));
-        for (; size_ < count; size_++) new (&slots_[size_]) Slot;
+        slots_ =
+            reinterpret_cast<std::byte*>((address + kCacheLineSize - 1) & ~(kCacheLineSize - 1));
+        for (; size_ < count; size_++) new (slots_ + size_ * kStride) Slot;
         return true;
     }
     bool is_allocated() const { return slots_; }
 
-    T& current() const { return slots_[cpu_index()].value; }
-    T& of(size_t cpu) const { return slots_[cpu].value; }
+    T& current() const { return slot(cpu_index()).value; }
+    T& of(size_t cpu) const { return slot(cpu).value; }
     size_t size() const { return size_; }  // 0 before allocate()
 
     template <typename Visit>  // visit(T&), for each CPU
     void for_each(Visit visit) const {
-        for (size_t cpu = 0; cpu < size_; cpu++) visit(slots_[cpu].value);
+        for (size_t cpu = 0; cpu < size_; cpu++) visit(of(cpu));
     }
 
   private:
     void release() {
-        for (size_t cpu = 0; cpu < size_; cpu++) slots_[cpu].~Slot();
+        for (size_t cpu = 0; cpu < size_; cpu++) slot(cpu).~Slot();
         if (block_) kernel_free(block_);
     }
 
-    Slot* slots_ = nullptr;
+    Slot& slot(size_t cpu) const { return *reinterpret_cast<Slot*>(slots_ + cpu * kStride); }
+
+    std::byte* slots_ = nullptr;
     void* block_ = nullptr;
     size_t size_ = 0;
 };
