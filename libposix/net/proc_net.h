@@ -44,6 +44,10 @@ Result<void> show_unix(TextBuffer& to, const PseudoContext&);
 Result<void> show_sockstat(TextBuffer& to, const PseudoContext&);
 Result<void> show_sockstat6(TextBuffer& to, const PseudoContext&);
 
+// /proc/sys/net/ipv4/tcp_fastopen; of inet/tcp_proc.cpp.
+Result<void> show_tcp_fastopen(TextBuffer& to, const PseudoContext&);
+Result<void> store_tcp_fastopen(std::string_view text, const PseudoContext&);
+
 // "0100007F:1F90", as the tables of sockets show an endpoint.
 void put_proc_endpoint(TextBuffer& to, const Endpoint& endpoint, bool v6);
 

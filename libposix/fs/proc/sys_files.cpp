@@ -3,6 +3,7 @@
 #include "libposix/fs/dentry_cache.h"
 #include "libposix/fs/proc/procfs.h"
 #include "libposix/ipc/posix_queue.h"
+#include "libposix/net/proc_net.h"
 #include "libposix/process/credentials.h"
 #include "libposix/process/identity.h"
 
@@ -184,7 +185,10 @@ constexpr PseudoEntry kFs[] = {
 };
 constexpr PseudoEntry kNetCore[] = {number<4096>("somaxconn"), number<212992>("rmem_max"),
                                     number<212992>("wmem_max")};
-constexpr PseudoEntry kNet[] = {PseudoEntry::directory("core", kNetCore)};
+constexpr PseudoEntry kNetIpv4[] = {
+    PseudoEntry::file("tcp_fastopen", net::show_tcp_fastopen, 0644, net::store_tcp_fastopen)};
+constexpr PseudoEntry kNet[] = {PseudoEntry::directory("core", kNetCore),
+                                PseudoEntry::directory("ipv4", kNetIpv4)};
 constexpr PseudoEntry kSys[] = {
     PseudoEntry::directory("fs", kFs),
     PseudoEntry::directory("kernel", kKernel),

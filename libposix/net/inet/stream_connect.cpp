@@ -18,7 +18,7 @@ Result<Endpoint> StreamSocket::destination_of(const SocketAddress& address) cons
     return to;
 }
 
-Result<void> StreamSocket::begin_connect(const Endpoint& to) {
+Result<void> StreamSocket::begin_connect(const Endpoint& to, tcp::FastOpen mode) {
     uint32_t interface_index = to.scope ? to.scope : static_cast<uint32_t>(options.bound_device);
     IpAddress source = local_.address;
     if (source.is_any() || source.is_v4() != to.address.is_v4()) {
@@ -36,7 +36,7 @@ Result<void> StreamSocket::begin_connect(const Endpoint& to) {
     }
     remote_ = to;
     leave_home();
-    connection_ = TRY(tcp_stack().connect(flow, connection_options(), this));
+    connection_ = TRY(tcp_stack().connect(flow, connection_options(), this, mode));
     local_ = flow.local;
     connect_is_pending_ = true;
     receive_is_shut_ = false;
@@ -73,6 +73,7 @@ Result<void> StreamSocket::connect(const SocketAddress& address, bool nonblockin
     }
     SocketWait wait(nonblocking ? 0 : options.send_timeout_ns);
     if (connect_is_pending_) {
+        if (connection_ && connection_->waits_for_data()) return Error(EISCONN);
         bool is_open = state() == State::kSynSent || state() == State::kSynReceived;
         if (is_open && nonblocking) return Error(EALREADY);
         return wait_for_connect(wait);
@@ -80,7 +81,8 @@ Result<void> StreamSocket::connect(const SocketAddress& address, bool nonblockin
     if (listener_ || state() != State::kClosed) return Error(EISCONN);
     if (connection_) disconnect();
     Endpoint to = TRY(destination_of(address));
-    TRY(begin_connect(to));
+    TRY(begin_connect(to, fast_open_connect_ ? fast_open_mode() : tcp::FastOpen::kNo));
+    if (connection_->waits_for_data()) return {};
     // Even if the answer is here already, as over loopback (Linux looks for it later).
     if (nonblocking) return Error(EINPROGRESS);
     return wait_for_connect(wait);

@@ -135,15 +135,10 @@ Result<void> StreamSocket::set_tcp_option(int option, UserIn<char> value, unsign
             tcp_.not_sent_low_water = static_cast<uint32_t>(number);
             break;
         case TCP_FASTOPEN:
-            if (number < 0 || (now != State::kClosed && now != State::kListen))
-                return Error(EINVAL);
-            fastopen_queue_ = number;
-            return {};
         case TCP_FASTOPEN_CONNECT:
-            TRY(check_range(number, 0, 1));
-            if (now != State::kClosed) return Error(EINVAL);
-            fastopen_connect_ = number != 0;
-            return {};
+        case TCP_FASTOPEN_NO_COOKIE:
+            TRY(set_fast_open_option(option, number));
+            break;
         case TCP_SAVE_SYN:
             TRY(check_range(number, 0, 2));
             saves_syn_ = number != 0;
@@ -228,9 +223,11 @@ Result<void> StreamSocket::get_tcp_option(int option, const OptionWriter& to) {
         case TCP_ULP:
             return to.put_length(0);
         case TCP_FASTOPEN:
-            return to.put_value(fastopen_queue_);
+            return to.put_value(fast_open_limit_);
         case TCP_FASTOPEN_CONNECT:
-            return to.put_value(int{fastopen_connect_});
+            return to.put_value(int{fast_open_connect_});
+        case TCP_FASTOPEN_NO_COOKIE:
+            return to.put_value(int{tcp_.fast_open_without_cookie});
         case TCP_SAVE_SYN:
             return to.put_value(int{saves_syn_});
         case TCP_THIN_LINEAR_TIMEOUTS:

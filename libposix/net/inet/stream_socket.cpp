@@ -179,6 +179,7 @@ Result<void> StreamSocket::listen(unsigned backlog) {
     connect_is_pending_ = false;
     listener_ = TRY(tcp_stack().listen(local_, connection_options(), backlog));
     listener_->is_v6_only = is_v6_only();
+    apply_fast_open();
     if (options.is_on(SO_REUSEPORT)) tcp_stack().share_port(*listener_, reuseport_program_);
     listener_->observer = this;
     return {};
@@ -302,7 +303,10 @@ uint32_t StreamSocket::poll_events() {
     bool send_ended = connection.send_shut || now == State::kClosed;
     if ((receive_ended && send_ended) || now == State::kClosed) events |= POLLHUP;
     if (receive_ended) events |= POLLIN | POLLRDNORM | POLLRDHUP;
-    if (now == State::kSynSent || now == State::kSynReceived) return events;
+    if (connection.waits_for_data()) return events | POLLOUT | POLLWRNORM;
+    if (now == State::kSynSent || (now == State::kSynReceived && !connection.is_early())) {
+        return events;
+    }
     uint32_t low_water = static_cast<uint32_t>(std::max(options.receive_low_water, 1));
     // An urgent byte that read(2) passes over is no data.
     uint32_t readable = connection.readable_bytes();

@@ -68,8 +68,15 @@ class StreamSocket final : public Socket,
     using State = tcp::State;
     State state() const;
     Result<Endpoint> destination_of(const SocketAddress& address) const;
-    Result<void> begin_connect(const Endpoint& to);
+    Result<void> begin_connect(const Endpoint& to, tcp::FastOpen mode);
     Result<void> wait_for_connect(SocketWait& wait);
+    // stream_fast_open.cpp
+    tcp::FastOpen fast_open_mode() const;
+    Result<bool> connect_to_send(SendMessage& message, SocketWait& wait, size_t& sent);
+    Result<void> connect_fast(const SendMessage& message, SocketWait& wait);
+    Result<size_t> send_with_syn(SendMessage& message, SocketWait& wait);
+    Result<void> set_fast_open_option(int option, int number);
+    void apply_fast_open();
     void disconnect();
     void linger();
     void set_local(const Endpoint& local);
@@ -106,8 +113,8 @@ class StreamSocket final : public Socket,
     bool receive_is_shut_ = false;
     bool saves_syn_ = false;
     bool thin_linear_timeouts_ = false;  // of no effect yet
-    bool fastopen_connect_ = false;
-    int fastopen_queue_ = 0;
+    bool fast_open_connect_ = false;
+    uint32_t fast_open_limit_ = 0;
 };
 
 }  // namespace coracle::net

@@ -58,11 +58,9 @@ Result<size_t> StreamSocket::send(SendMessage& message) {
         use_lock(is_plain(message.flags, kPlain) && !message.to);
     }
     SocketWait wait = wait_to_send(message.flags);
-    State now = state();
-    if (now == State::kClosed && message.flags & MSG_FASTOPEN && message.to && !connection_) {
-        // Without a cookie, Fast Open is a connect(2) and a send(2).
-        Result<void> connected = connect(*message.to, !wait.may_sleep());
-        if (!connected.ok()) return connected.error();
+    size_t sent = 0;
+    if (state() != State::kEstablished || message.flags & MSG_FASTOPEN) [[unlikely]] {
+        if (!TRY(connect_to_send(message, wait, sent))) return sent;
     }
     RefPtr<tcp::Connection> connection = connection_;
     auto fail = [&](int error) -> Error {
@@ -70,16 +68,10 @@ Result<size_t> StreamSocket::send(SendMessage& message) {
         return broken_pipe(message.flags);
     };
     if (!connection || listener_) return fail(EPIPE);
-    if (!connection->is_synchronized() && connection->state != State::kClosed) {
-        TRY(wait.until(changed_, [&] {
-            return connection->is_synchronized() || connection->state == State::kClosed;
-        }));
-    }
     connect_is_pending_ = connect_is_pending_ && connection->state == State::kClosed;
     RefPtr<ZeroCopySend> zero_copy;
     if (message.flags & MSG_ZEROCOPY) [[unlikely]]
         zero_copy = TRY(begin_zero_copy(message));
-    size_t sent = 0;
     while (!message.data.is_empty()) {
         bool may_send = !connection->error_code && !connection->send_shut;
         if (may_send && connection->send_space() == 0) {

@@ -192,6 +192,34 @@ TcpSocketCounts count_sockets() {
 
 }  // namespace
 
+Result<void> show_tcp_fastopen(TextBuffer& to, const PseudoContext&) {
+    to.print("%u\n", tcp_stack().settings.fast_open);
+    return to.status();
+}
+
+// In decimal or in hexadecimal, as the bits are documented (ip-sysctl.rst).
+Result<void> store_tcp_fastopen(std::string_view text, const PseudoContext&) {
+    constexpr std::string_view kSpace = " \t\n";
+    const size_t start = text.find_first_not_of(kSpace);
+    if (start == text.npos) return {};
+    text = text.substr(start, text.find_last_not_of(kSpace) + 1 - start);
+    uint32_t base = 10;
+    if (text.starts_with("0x") && text.size() > 2) {
+        base = 16;
+        text.remove_prefix(2);
+    }
+    uint64_t value = 0;
+    for (char c : text) {
+        uint32_t digit = c <= '9' ? static_cast<uint32_t>(c - '0')
+                                  : static_cast<uint32_t>((c | 0x20) - 'a') + 10;
+        if (digit >= base) return Error(EINVAL);
+        value = value * base + digit;
+        if (value > INT32_MAX) return Error(EINVAL);
+    }
+    tcp_stack().settings.fast_open = static_cast<uint32_t>(value);
+    return {};
+}
+
 void register_tcp_proc_files() {
     tcp_proc_files = {show_connections, show_snmp, show_netstat, count_sockets};
 }

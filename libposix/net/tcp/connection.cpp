@@ -79,7 +79,7 @@ void Connection::init_receive_window() {
     }
 }
 
-void Connection::begin_active_open(const Sequence* initial_sequence) {
+void Connection::begin_active_open(const Sequence* initial_sequence, FastOpen mode) {
     initial_send_sequence = initial_sequence ? *initial_sequence : stack.initial_sequence(key);
     send_unacknowledged = initial_send_sequence;
     send_next = write_sequence = initial_send_sequence + 1;
@@ -87,6 +87,12 @@ void Connection::begin_active_open(const Sequence* initial_sequence) {
     refresh_path();
     init_receive_window();
     set_state(State::kSynSent);
+    fast_open.mode = mode;
+    fast_open.waits_for_data = can_fast_open();
+    if (!fast_open.waits_for_data) open_actively();
+}
+
+void Connection::open_actively() {
     stack.counters().ActiveOpens++;
     last_ack_received_ns = now();
     send_syn();
@@ -108,10 +114,10 @@ void Connection::established() {
     round_end = send_next;
     recovery_end = dsack_round = send_next;
     highest_sack = send_unacknowledged;
-    tuning_copied = receive_next;
+    tuning_copied = copied_sequence();
     tuning_round_ns = rate_round_ns = now();
     last_data_received_ns = last_ack_received_ns = now();
-    stop_retransmit();
+    rearm_after_ack();
     if (options.keep_alive) keepalive_changed();
 }
 
@@ -120,6 +126,7 @@ void Connection::leave_table() {
     set_state(State::kClosed);
     stack.remove_flow(*this);
     stop_retransmit();
+    leave_fast_open_queue();
     ack_deadline_ns = keepalive_deadline_ns = kNever;
     purge_send_queue();
     out_of_order.clear();

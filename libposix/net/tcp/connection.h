@@ -15,8 +15,9 @@
 #include "kernel-min/lib/ref_ptr.h"
 #include "kernel-min/lib/result.h"
 #include "libposix/net/tcp/connection_options.h"
+#include "libposix/net/tcp/fast_open.h"
 #include "libposix/net/tcp/flow.h"
-#include "libposix/net/tcp/header.h"
+#include "libposix/net/tcp/queued_data.h"
 #include "libposix/net/tcp/settings.h"
 
 struct tcp_info;
@@ -27,32 +28,6 @@ class Stack;
 class Listener;
 
 enum class CongestionPhase : uint8_t { kOpen, kDisorder, kReduced, kRecovery, kLoss };  // TCP_CA_*
-
-// Of a segment in the send queue: the control area of its first buffer.
-struct SendSegment {
-    Sequence sequence;
-    uint32_t length;                                // payload
-    uint64_t sent_ns;                               // last time
-    uint16_t packets;                               // that it makes on the wire
-    uint8_t flags;                                  // kFin, kPsh
-    bool is_sacked, is_lost, is_in_retransmission;  // is_in_...: sent again, and not lost since
-    bool was_retransmitted;
-    Sequence end() const { return sequence + length + (flags & kFin); }
-};
-inline SendSegment& send_info(Buffer& segment) {
-    return segment.control<SendSegment>();
-}
-
-// Of data in the receive and the out-of-order queue.
-struct ReceivedData {
-    Sequence sequence;
-    uint32_t length;
-    bool fin;
-    Sequence end() const { return sequence + length; }
-};
-inline ReceivedData& received_info(Buffer& data) {
-    return data.control<ReceivedData>();
-}
 
 enum SendFlags : uint8_t { kSendMore = 1, kSendUrgent = 2, kSendEndOfRecord = 4 };
 
@@ -111,6 +86,12 @@ class Connection final : public Flow, public RefCounted<Connection>, public List
     void set_receive_buffer(uint32_t bytes);
     uint32_t unacknowledged_bytes() const { return distance(send_unacknowledged, write_sequence); }
     uint32_t unsent_bytes() const { return distance(send_next, write_sequence); }
+    // Fast Open: the SYN has not been sent, and takes up to syn_data_space() bytes along, or nothing
+    // (null), when it is. In SYN-RECEIVED, a server may send before the handshake ends.
+    bool waits_for_data() const { return fast_open.waits_for_data; }
+    uint32_t syn_data_space() const;
+    void send_with_syn(BufferPtr data);
+    bool is_early() const { return state == State::kSynReceived && fast_open.queue; }
     // Keep-alive was switched, or its times changed.
     void keepalive_changed();
     void quick_ack(bool on);
@@ -125,7 +106,7 @@ class Connection final : public Flow, public RefCounted<Connection>, public List
     void path_changed(uint32_t mtu);                    // ICMP: too big
     void soft_error_arrived(int error, bool is_fatal);  // ICMP: unreachable
     // `initial_sequence`: null for a fresh one.
-    void begin_active_open(const Sequence* initial_sequence);
+    void begin_active_open(const Sequence* initial_sequence, FastOpen mode);
     void begin_passive_open(const Segment& syn);  // from a listener, or TIME-WAIT
     void timer_fired();
 
@@ -293,6 +274,8 @@ class Connection final : public Flow, public RefCounted<Connection>, public List
         return static_cast<uint32_t>(now() / kMillisecond) + timestamp_offset;
     }
     Sequence copied_sequence() const { return receive_next - (receive_bytes + fin_received); }
+    FastOpenState fast_open;
+
     void set_state(State to);
     void notify(uint32_t events) {
         if (observer) observer->on_tcp_event(events);
@@ -307,6 +290,14 @@ class Connection final : public Flow, public RefCounted<Connection>, public List
     void enter_time_wait();
     void init_receive_window();
     void established();
+    void open_actively();
+
+    // fast_open.cpp
+    bool can_fast_open();
+    void add_fast_open_option(Options& to) const;
+    void finish_fast_open(const Segment& syn);
+    void leave_fast_open_queue();
+    bool input_repeated_syn(const Segment& segment);
 
     // input_synchronized.cpp
     void input_syn_sent(Segment& segment);

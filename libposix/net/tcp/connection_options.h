@@ -70,6 +70,7 @@ struct ConnectionOptions {
     bool no_delay = false;
     bool cork = false;
     bool urgent_inline = false;
+    bool fast_open_without_cookie = false;  // TCP_FASTOPEN_NO_COOKIE
     bool resets_on_close = false;  // SO_LINGER with a time of 0
     RefPtr<BpfProgram> filter;     // of segments, for who hands them to the stack; null: none
 };

@@ -6,7 +6,8 @@ namespace coracle::net::tcp {
 
 namespace {
 constexpr uint8_t kOptionEnd = 0, kOptionNop = 1, kOptionMss = 2, kOptionWindowScale = 3,
-                  kOptionSackPermitted = 4, kOptionSack = 5, kOptionTimestamp = 8;
+                  kOptionSackPermitted = 4, kOptionSack = 5, kOptionTimestamp = 8,
+                  kOptionFastOpen = 34;
 constexpr uint32_t kAlignedTimestamp = 0x0101080a;  // NOP, NOP, timestamps, 10 bytes
 constexpr size_t kChecksumOffset = 16;
 
@@ -16,6 +17,12 @@ void parse_sack(const uint8_t* data, size_t size, Options& options) {
         options.sack[options.sack_count++] = {Sequence(read_be32(data)),
                                               Sequence(read_be32(data + 4))};
     }
+}
+
+// RFC 7413, 4.1.1: an even number of bytes, or none to ask for a cookie.
+bool is_fast_open_size(uint8_t size) {
+    return size == kFastOpenBase || (size % 2 == 0 && size >= kFastOpenBase + kMinCookieSize &&
+                                     size <= kFastOpenBase + kMaxCookieSize);
 }
 
 // An option of a wrong size is passed over, as Linux does; one that overruns ends the list.
@@ -48,10 +55,31 @@ void parse_options(const uint8_t* data, size_t size, uint8_t flags, Options& opt
             options.has_timestamp = true;
             options.timestamp = read_be32(value);
             options.timestamp_echo = read_be32(value + 4);
+        } else if (*data == kOptionFastOpen && syn && is_fast_open_size(length)) {
+            options.fast_open_size = length;
+            memcpy(options.fast_open_cookie, value, length - kFastOpenBase);
         }
         data += length;
         size -= length;
     }
+}
+
+// SACK blocks, or the Fast Open option.
+void write_last_option(uint8_t* to, const Options& options) {
+    if (options.sack_count) {
+        write_be32(to, 0x01010000u | uint32_t{kOptionSack} << 8 | (2u + 8u * options.sack_count));
+        to += 4;
+        for (size_t i = 0; i < options.sack_count; i++, to += 8) {
+            write_be32(to, options.sack[i].start.value());
+            write_be32(to + 4, options.sack[i].end.value());
+        }
+        return;
+    }
+    uint8_t size = options.fast_open_size;
+    to[0] = kOptionFastOpen;
+    to[1] = size;
+    memcpy(to + kFastOpenBase, options.fast_open_cookie, size - kFastOpenBase);
+    if (size % 4) memset(to + size, kOptionNop, 2);
 }
 }  // namespace
 
@@ -101,7 +129,10 @@ size_t options_size(const Options& options) {
         size += 4;
     }
     if (options.has_window_scale) size += 4;
-    if (options.sack_count) size += 4 + 8u * options.sack_count;
+    if (options.sack_count || options.fast_open_size) {
+        size +=
+            options.sack_count ? 4 + 8u * options.sack_count : (options.fast_open_size + 3u) & ~3u;
+    }
     return size;
 }
 
@@ -138,14 +169,7 @@ void write_header(uint8_t* to, const HeaderFields& fields, const Options& option
                            options.window_scale);
         to += 4;
     }
-    if (options.sack_count) {
-        write_be32(to, 0x01010000u | uint32_t{kOptionSack} << 8 | (2u + 8u * options.sack_count));
-        to += 4;
-        for (size_t i = 0; i < options.sack_count; i++, to += 8) {
-            write_be32(to, options.sack[i].start.value());
-            write_be32(to + 4, options.sack[i].end.value());
-        }
-    }
+    if (options.sack_count || options.fast_open_size) write_last_option(to, options);
 }
 
 void set_checksum(Buffer& packet, const FlowKey& flow, uint32_t length, bool offload) {

@@ -17,6 +17,8 @@ constexpr size_t kMaxOptionsSize = 40;
 constexpr size_t kTimestampOptionSize = 12;  // with its two NOPs
 constexpr uint8_t kMaxWindowScale = 14;      // RFC 7323, 2.3
 constexpr size_t kMaxSackBlocks = 4;
+constexpr uint8_t kFastOpenBase = 2;  // kind and length, before the cookie (RFC 7413, 4.1.1)
+constexpr uint8_t kMinCookieSize = 4, kMaxCookieSize = 16;
 
 struct SackBlock {
     Sequence start, end;
@@ -28,10 +30,16 @@ struct Options {
     bool sack_permitted = false;
     uint8_t window_scale = 0;
     uint8_t sack_count = 0;
+    // Of the whole Fast Open option, which no segment with SACK blocks has; 0: absent,
+    // kFastOpenBase: a cookie is asked for.
+    uint8_t fast_open_size = 0;
     uint16_t maximum_segment_size = 0;  // 0: absent
     uint32_t timestamp = 0;
     uint32_t timestamp_echo = 0;
-    SackBlock sack[kMaxSackBlocks];
+    union {
+        SackBlock sack[kMaxSackBlocks] = {};
+        uint8_t fast_open_cookie[kMaxCookieSize];  // of a SYN, which reports no blocks
+    };
 };
 
 // A segment that arrived, or several that were merged on the way (the header of the first, PSH and

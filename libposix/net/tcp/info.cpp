@@ -30,6 +30,8 @@ void Connection::fill_info(tcp_info& to) const {
         to.tcpi_rcv_wscale = receive_scale & 15;
     }
     if (ecn_on) to.tcpi_options |= TCPI_OPT_ECN;
+    if (fast_open.data_acknowledged) to.tcpi_options |= TCPI_OPT_SYN_DATA;
+    to.tcpi_fastopen_client_fail = static_cast<uint8_t>(fast_open.failure) & 3;
     to.tcpi_rto = microseconds(rtt.timeout_ns());
     to.tcpi_ato = microseconds(ack_timeout_ns);
     to.tcpi_snd_mss = segment_size;

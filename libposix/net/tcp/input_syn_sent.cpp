@@ -30,8 +30,8 @@ void Connection::begin_passive_open(const Segment& syn) {
 void Connection::input_syn_sent(Segment& segment) {
     bool acknowledges = segment.has(kAck);
     // First: the ACK bit.
-    if (acknowledges &&
-        (segment.acknowledgement <= initial_send_sequence || segment.acknowledgement > send_next)) {
+    if (acknowledges && (segment.acknowledgement <= initial_send_sequence ||
+                         segment.acknowledgement > send_next + fast_open.syn_data)) {
         if (!segment.has(kRst)) stack.answer_with_reset(segment);
         return;
     }
@@ -51,6 +51,8 @@ void Connection::input_syn_sent(Segment& segment) {
     if (!segment.has(kSyn)) return;
     begin_passive_open(segment);
     ecn_on = stack.settings.ecn == 1 && segment.has(kEce) && !segment.has(kCwr);
+    finish_fast_open(segment);
+    if (!in_table) return;
     if (!acknowledges) {
         // Both opened at once: SYN-RECEIVED.
         set_state(State::kSynReceived);
@@ -66,7 +68,9 @@ void Connection::input_syn_sent(Segment& segment) {
     }
     send_unacknowledged = segment.acknowledgement;
     established();
-    send_ack();
+    ack_pending = true;
+    push_pending();  // what Fast Open left takes the acknowledgement along
+    if (ack_pending) send_ack();
     notify(kEventConnected | kEventWritable);
     // Data and FIN of the SYN+ACK.
     if (segment.length || segment.has(kFin)) {

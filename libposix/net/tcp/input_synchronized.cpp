@@ -11,7 +11,7 @@ void Connection::input(Segment& segment) {
         if (!try_fast_path(segment)) input_synchronized(segment);
     } else if (state == State::kSynSent) {
         input_syn_sent(segment);
-    } else {
+    } else if (!input_repeated_syn(segment)) {
         input_synchronized(segment);
     }
 }
@@ -119,6 +119,8 @@ void Connection::input_synchronized(Segment& segment) {
         established();
         if (!stack.connection_established(*this)) return;
         notify(kEventConnected | kEventWritable);
+        if (std::exchange(send_shut, false)) shutdown_send();
+        if (!in_table) return;
     }
     if (!handle_ack(segment)) return;
     if (!handle_acknowledged_state(segment)) return;
@@ -155,9 +157,9 @@ void Connection::handle_reset(const Segment& segment) {
     if (state == State::kSynReceived && listener) {
         stack.counters().EmbryonicRsts++;
     }
-    fail(state == State::kSynReceived ? ECONNREFUSED
-         : state == State::kCloseWait ? EPIPE
-                                      : ECONNRESET);
+    fail(state == State::kCloseWait                    ? EPIPE
+         : state == State::kSynReceived && !is_early() ? ECONNREFUSED
+                                                       : ECONNRESET);
 }
 
 // What the acknowledgement of our FIN does to the state. False: nothing more is to be done.

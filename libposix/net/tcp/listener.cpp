@@ -146,16 +146,19 @@ void Listener::input_syn(Segment& segment, const Sequence* initial_sequence) {
         drop(*half_open);
         return;
     }
+    FastOpenCookie to_tell;
+    if (try_fast_open(*half_open, segment, to_tell)) return drop(*half_open);
     if (!stack_.insert_flow(*half_open)) {
         stack_.counters().ListenDrops++;
         drop(*half_open);
         return;
     }
     stack_.set_flow_timer(*half_open, stack_.now_ns() + kInitialTimeout);
-    send_syn_ack(*half_open);
+    send_syn_ack(*half_open, to_tell);
 }
 
-void Listener::send_syn_ack(const HalfOpen& half_open) {
+// `cookie`: for the client's next connection; empty: none.
+void Listener::send_syn_ack(const HalfOpen& half_open, const FastOpenCookie& cookie) {
     Options answer;
     PathCache cache;
     PathProperties path = stack_.environment.path(half_open.key, options.ip, cache);
@@ -173,6 +176,7 @@ void Listener::send_syn_ack(const HalfOpen& half_open) {
     answer.sack_permitted = half_open.sack_on;
     answer.has_window_scale = half_open.scaling_on;
     answer.window_scale = half_open.receive_scale;
+    if (cookie.size) cookie.write(answer);
     uint8_t flags = kSyn | kAck;
     if (half_open.ecn_on) flags |= kEce;
     stack_.send_plain(half_open.key,
@@ -254,11 +258,12 @@ void Listener::input_half_open(HalfOpen& half_open, Segment& segment) {
     open_connection(half_open, segment, true);
 }
 
-void Listener::open_connection(HalfOpen& half_open, Segment& segment, bool in_table) {
+// In SYN-RECEIVED; null when out of memory.
+RefPtr<Connection> Listener::make_connection(const HalfOpen& half_open) {
     auto made = make_ref<Connection>(stack_, half_open.key, options);
     if (!made.ok()) {
         stack_.counters().ListenDrops++;
-        return;
+        return nullptr;
     }
     RefPtr<Connection> connection = made.release_value();
     Connection& c = *connection;
@@ -283,14 +288,24 @@ void Listener::open_connection(HalfOpen& half_open, Segment& segment, bool in_ta
     c.total_retransmissions = half_open.retransmissions;
     c.last_ack_received_ns = half_open.created_ns;
     c.set_state(State::kSynReceived);
-    if (in_table) drop(half_open);
-    if (!stack_.insert_flow(c)) {
+    return connection;
+}
+
+bool Listener::insert(const RefPtr<Connection>& connection) {
+    if (!stack_.insert_flow(*connection)) {
         stack_.counters().ListenDrops++;
-        return;
+        return false;
     }
-    c.self = connection;
+    connection->self = connection;
     stack_.counters().PassiveOpens++;
-    c.input(segment);
+    return true;
+}
+
+void Listener::open_connection(HalfOpen& half_open, Segment& segment, bool in_table) {
+    RefPtr<Connection> connection = make_connection(half_open);
+    if (!connection) return;
+    if (in_table) drop(half_open);
+    if (insert(connection)) connection->input(segment);
 }
 
 bool Listener::input_cookie(Segment& segment) {

@@ -56,6 +56,8 @@ class Listener final : public RefCounted<Listener> {
     bool has_connection() const { return accept_count_ > 0; }
     uint32_t accept_queue_length() const { return accept_count_; }
     uint32_t syn_queue_length() const { return half_open_count_; }
+    // TCP_FASTOPEN: how many may be accepted whose handshake has not ended.
+    void set_fast_open_limit(uint32_t limit);
 
     // --- Inside TCP ---
 
@@ -84,9 +86,14 @@ class Listener final : public RefCounted<Listener> {
     AcceptQueue& choose_accept_queue();
     bool accept_queue_is_full() const { return accept_count_ > backlog; }
     void fill_half_open(HalfOpen& half_open, const Segment& segment);
-    void send_syn_ack(const HalfOpen& half_open);
+    void send_syn_ack(const HalfOpen& half_open, const FastOpenCookie& cookie = {});
     void drop(HalfOpen& half_open);
+    RefPtr<Connection> make_connection(const HalfOpen& half_open);
+    bool insert(const RefPtr<Connection>& connection);
     void open_connection(HalfOpen& half_open, Segment& segment, bool in_table);
+    // fast_open.cpp
+    bool try_fast_open(const HalfOpen& half_open, Segment& syn, FastOpenCookie& cookie);
+    bool open_fast(const HalfOpen& half_open, Segment& syn);
 
     Stack& stack_;
     uint32_t accept_count_ = 0;  // in all queues
@@ -94,6 +101,7 @@ class Listener final : public RefCounted<Listener> {
     uint32_t half_open_count_ = 0;
     PerCpu<AcceptQueue> accept_queues_;
     boost::intrusive::list<HalfOpen> half_open_;
+    RefPtr<FastOpenQueue> fast_open_;  // null: it never had a limit
 };
 
 }  // namespace coracle::net::tcp

@@ -277,10 +277,9 @@ void Connection::send_reset() {
     send_control(kRst | kAck, send_next);
 }
 
-// SYN, or SYN+ACK where the peer's SYN is known.
+// SYN, or SYN+ACK where the peer's SYN is known. The first SYN may carry the first of the send
+// queue.
 void Connection::send_syn() {
-    BufferPtr packet = Buffer::allocate(kPacketHeadroom, kPacketHeadroom);
-    if (!packet) return;  // as if it were lost
     bool answer = state == State::kSynReceived;
     Options option_values;
     option_values.maximum_segment_size = stack.advertised_segment(*this);
@@ -292,6 +291,7 @@ void Connection::send_syn() {
     option_values.sack_permitted = answer ? sack_on : stack.settings.sack;
     option_values.has_window_scale = answer ? scaling_on : stack.settings.window_scaling;
     option_values.window_scale = receive_scale;
+    if (!answer) add_fast_open_option(option_values);
     uint8_t flags = kSyn;
     if (answer) {
         flags |= kAck;
@@ -303,8 +303,14 @@ void Connection::send_syn() {
     HeaderFields fields{key.local.port, key.remote.port, initial_send_sequence,
                         receive_next,   flags,           window};
     size_t header_size = kHeaderSize + options_size(option_values);
+    uint32_t data = answer || retransmissions ? 0 : fast_open.syn_data;
+    BufferPtr packet = data ? make_packet(*unsent, header_size)
+                            : Buffer::allocate(kPacketHeadroom, kPacketHeadroom);
+    if (!packet) return;  // as if it were lost
     write_header(packet->push(header_size), fields, option_values);
-    set_checksum(*packet, key, static_cast<uint32_t>(header_size), checksum_offload);
+    set_checksum(*packet, key, static_cast<uint32_t>(header_size) + data, checksum_offload);
+    data_segments_out += data != 0;
+    bytes_sent += data;
     stack.counters().OutSegs++;
     segments_out++;
     hand_down(std::move(packet), 0);

@@ -134,7 +134,7 @@ bool Connection::is_writable() const {
 Result<void> Connection::send(BufferPtr data, uint8_t flags) {
     if (error_code) return Error(std::exchange(error_code, 0));
     if (send_shut) return Error(EPIPE);
-    if (state != State::kEstablished && state != State::kCloseWait) {
+    if (state != State::kEstablished && state != State::kCloseWait && !is_early()) {
         return Error(state == State::kClosed ? EPIPE : ENOTCONN);
     }
     auto length = static_cast<uint32_t>(data->next() ? data->chain_length() : data->length());
@@ -157,7 +157,6 @@ void Connection::shutdown_send() {
     if (send_shut) return;
     send_shut = true;
     switch (state) {
-        case State::kSynReceived:
         case State::kEstablished:
             set_state(State::kFinWait1);
             break;
@@ -165,7 +164,7 @@ void Connection::shutdown_send() {
             set_state(State::kLastAck);
             break;
         default:
-            return;
+            return;  // in SYN-RECEIVED, the FIN waits for the handshake's end
     }
     // FIN goes with the last data, if that was not sent.
     Buffer* tail = send_queue.last();

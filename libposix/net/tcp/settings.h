@@ -53,6 +53,7 @@ struct Settings {
     bool early_retransmit = true;   // tcp_early_retrans: tail loss probes
     uint8_t time_wait_reuse = 2;    // tcp_tw_reuse: 0 never, 1 always, 2 over loopback
     uint8_t ecn = 2;                // 0 never, 1 ask and accept, 2 accept
+    uint32_t fast_open = 1;         // tcp_fastopen: kFastOpenClient and so on (fast_open.h)
 };
 
 }  // namespace coracle::net::tcp

@@ -225,7 +225,11 @@ void Stack::stop_listening(Listener& listener) {
 }
 
 bool Stack::connection_established(Connection& connection) {
-    return !connection.listener || connection.listener->enqueue(connection);
+    if (!connection.fast_open.queue) {
+        return !connection.listener || connection.listener->enqueue(connection);
+    }
+    connection.leave_fast_open_queue();  // it is in the accept queue since its SYN
+    return true;
 }
 
 bool Stack::is_flow_free(const FlowKey& flow) const {
@@ -236,7 +240,7 @@ bool Stack::is_flow_free(const FlowKey& flow) const {
 }
 
 Result<RefPtr<Connection>> Stack::connect(const FlowKey& flow, const ConnectionOptions& options,
-                                          Observer* observer) {
+                                          Observer* observer, FastOpen fast_open) {
     RefPtr<Connection> connection = TRY(make_ref<Connection>(*this, flow, options));
     const Sequence* initial_sequence = nullptr;
     Sequence next;
@@ -251,7 +255,7 @@ Result<RefPtr<Connection>> Stack::connect(const FlowKey& flow, const ConnectionO
     if (!insert_flow(*connection)) return Error(ENOMEM);
     connection->self = connection;
     connection->observer = observer;
-    connection->begin_active_open(initial_sequence);
+    connection->begin_active_open(initial_sequence, fast_open);
     return connection;
 }
 

@@ -44,10 +44,11 @@ class Stack {
     // Has this CPU run the timers of all: the others run no more.
     void take_over_timers();
 
-    // Opens a connection. EADDRNOTAVAIL: there is such a flow, or its TIME-WAIT; ENOMEM. The flow
-    // has both addresses and ports.
+    // Opens a connection, or leaves it to Connection::send_with_syn() (waits_for_data()).
+    // EADDRNOTAVAIL: there is such a flow, or its TIME-WAIT; ENOMEM. The flow has both addresses and
+    // ports.
     Result<RefPtr<Connection>> connect(const FlowKey& flow, const ConnectionOptions& options,
-                                       Observer* observer);
+                                       Observer* observer, FastOpen fast_open = FastOpen::kNo);
     // Whether connect() would find the flow free.
     bool is_flow_free(const FlowKey& flow) const;
     // Listens at once. EADDRINUSE is the caller's to find. ENOMEM.
@@ -108,6 +109,7 @@ class Stack {
     uint64_t now_ns() const { return parts_.current().now_ns; }
     uint64_t hash(const FlowKey& flow) const { return hash_flow(flow, secret_.words[0]); }
     const HashSecret& secret() const { return secret_; }
+    CookieCache& fast_open_cookies() { return fast_open_cookies_; }  // of servers
     uint32_t timestamp_offset(const FlowKey& flow) const {
         return static_cast<uint32_t>(secret_hash_of_flow(secret_, flow, 1));
     }
@@ -154,6 +156,7 @@ class Stack {
     Listener* listeners_[kPortBuckets] = {};
     size_t time_wait_count_ = 0;
     bool sent_cookies_ = false;
+    CookieCache fast_open_cookies_;
 };
 
 inline uint64_t Connection::now() const {

@@ -72,10 +72,12 @@ void Connection::stop_retransmit() {
 
 // RFC 6298, 5.1, or a tail loss probe instead (RFC 8985, 7.2).
 void Connection::arm_after_send() {
-    bool probe = sack_on && stack.settings.early_retransmit && !probe_outstanding &&
-                 phase <= CongestionPhase::kDisorder && sacked_out == 0 && packets_out;
+    // Without a round-trip time there is only the timeout, which may be that of a SYN+ACK.
+    bool probe = rtt.has_sample() && sack_on && stack.settings.early_retransmit &&
+                 !probe_outstanding && phase <= CongestionPhase::kDisorder && sacked_out == 0 &&
+                 packets_out;
     if (probe) {
-        uint64_t delay = rtt.has_sample() ? 2 * rtt.smoothed_ns() : kInitialTimeout;
+        uint64_t delay = 2 * rtt.smoothed_ns();
         delay += packets_out == 1 ? kMinimumTimeout : 2 * kMillisecond;
         if (delay < rtt.timeout_ns()) return arm_retransmit(RetransmitTimer::kLossProbe, delay);
     }
@@ -113,7 +115,7 @@ bool Connection::gives_up(uint32_t limit) {
 void Connection::retransmit_timeout() {
     if (state == State::kSynSent || state == State::kSynReceived) {
         uint32_t limit = options.syn_count ? options.syn_count : stack.settings.syn_retries;
-        if (state == State::kSynReceived) limit = stack.settings.synack_retries;
+        if (state == State::kSynReceived) limit = stack.settings.synack_retries + is_early();
         bool user_gave_up = options.user_timeout_ms && gives_up(0);
         if (retransmissions >= limit || user_gave_up) {
             stack.counters().TCPTimeouts++;

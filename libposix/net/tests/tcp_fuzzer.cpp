@@ -21,6 +21,7 @@ struct Peer {
     Sequence acknowledged, newest;  // of ours: what it acknowledged last, the end of what it saw
     uint32_t timestamp = 1000;      // its own
     uint32_t echo = 0;              // ours, that it saw last
+    FastOpenCookie cookie;          // that it was given
 };
 
 class Fuzz final : public Environment {
@@ -42,6 +43,7 @@ class Fuzz final : public Environment {
         if (segment.has(kAck)) peer.next = segment.acknowledgement;
         if (segment.has(kSyn)) peer.acknowledged = segment.sequence + 1;
         if (segment.has(kSyn) || segment.end() > peer.newest) peer.newest = segment.end();
+        if (segment.options.fast_open_size) peer.cookie = FastOpenCookie::read(segment.options);
         if (segment.options.has_timestamp) peer.echo = segment.options.timestamp;
     }
     void arm_timer(uint64_t deadline_ns) override { timer_ns = deadline_ns; }
@@ -101,6 +103,7 @@ BufferPtr make_segment(Bytes& in, Peer& peer, const FlowKey& flow) {
             options.sack_permitted = more & 8;
             options.has_window_scale = more & 16;
             options.window_scale = more >> 4;
+            if (more & 64) peer.cookie.write(options);
         }
     }
     BufferPtr packet = Buffer::allocate(600);
@@ -185,7 +188,11 @@ void act(Connection* connection, uint8_t what) {
         case 0: {
             BufferPtr data = Buffer::allocate(1500, kPacketHeadroom);
             memset(data->append(what * 5u), 'x', what * 5u);
-            if (data->length()) (void)connection->send(std::move(data), what >> 6 & 3).ok();
+            if (connection->waits_for_data()) {
+                connection->send_with_syn(data->length() ? std::move(data) : nullptr);
+            } else if (data->length()) {
+                (void)connection->send(std::move(data), what >> 6 & 3).ok();
+            }
             break;
         }
         case 1:
@@ -225,6 +232,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         uint64_t now = 1000 * kSecond;
         stack.set_now(now);
         stack.settings.ecn = 1;
+        stack.settings.fast_open = in.byte() << 8 | kFastOpenServer;
         ConnectionOptions options;
         options.no_delay = setup & 2;
         options.receive_buffer = setup & 4 ? 4096 : 0;
@@ -233,7 +241,10 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
         stack.settings.sack = !(setup & 128);
         options.keep_alive = setup & 8;
         RefPtr<Listener> listener = stack.listen(kFlow.local, options, 2).release_value();
-        RefPtr<Connection> opened = stack.connect(kOut, options, nullptr).release_value();
+        listener->set_fast_open_limit(2);
+        auto mode = static_cast<FastOpen>(in.byte() % 3);
+        stack.fast_open_cookies().store(kOut, {.size = 6}, 1000);
+        RefPtr<Connection> opened = stack.connect(kOut, options, nullptr, mode).release_value();
         RefPtr<Connection> accepted;
         while (!in.is_empty()) {
             uint8_t step = in.byte();

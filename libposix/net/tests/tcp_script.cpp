@@ -49,6 +49,10 @@ void Script::output(BufferPtr packet, const FlowKey& to, const IpChoices& choice
         sent.urgent_pointer = segment.urgent_pointer;
         sent.traffic_class = choices.traffic_class;
         sent.options = segment.options;
+        if (segment.options.fast_open_size > kFastOpenBase) {
+            sent.cookie.assign(reinterpret_cast<char*>(segment.options.fast_open_cookie),
+                               segment.options.fast_open_size - kFastOpenBase);
+        }
         sent.payload.resize(segment.length);
         if (segment.data) segment.data->copy_out(0, sent.payload.data(), segment.length);
         if (segment.options.has_timestamp) last_timestamp = segment.options.timestamp;
@@ -68,6 +72,10 @@ void Script::inject(const Injected& in) {
         options.timestamp_echo = in.timestamp_echo ? in.timestamp_echo
                                  : in.flags & kAck ? last_timestamp
                                                    : 0;
+    }
+    if (in.cookie) {
+        options.fast_open_size = static_cast<uint8_t>(kFastOpenBase + in.cookie->size());
+        memcpy(options.fast_open_cookie, in.cookie->data(), in.cookie->size());
     }
     for (auto [start, end] : in.sack) {
         options.sack[options.sack_count++] = {our_initial + start, our_initial + end};
@@ -136,11 +144,11 @@ void Script::accept_connection(bool timestamps, bool sack) {
     expect_none();
 }
 
-RefPtr<Connection> Script::connect() {
+RefPtr<Connection> Script::connect(FastOpen fast_open) {
     ConnectionOptions options;
     options.no_delay = true;
     stack.set_now(time_ns);
-    return stack.connect(flow, options, &observer).release_value();
+    return stack.connect(flow, options, &observer, fast_open).release_value();
 }
 
 void Script::connect_connection() {

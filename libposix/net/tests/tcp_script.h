@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <deque>
+#include <optional>
 #include <string>
 
 #include "libposix/net/tests/tcp_world.h"
@@ -24,6 +25,7 @@ struct Sent {
     uint8_t traffic_class = 0;
     Options options;
     std::string payload;
+    std::string cookie;  // of Fast Open
 };
 std::ostream& operator<<(std::ostream& out, const Sent& sent);
 
@@ -42,6 +44,7 @@ struct Injected {
     uint16_t maximum_segment = 0;
     int window_scale = -1;
     bool sack_permitted = false;
+    std::optional<std::string> cookie{};  // of Fast Open; empty: asked for
 };
 
 class Script : public testing::Test, public Environment {
@@ -71,8 +74,8 @@ class Script : public testing::Test, public Environment {
     // A passive connection, established and accepted. `options`: without timestamps if false.
     void accept_connection(bool timestamps = true, bool sack = true);
     // An active one.
+    RefPtr<Connection> connect(FastOpen fast_open = FastOpen::kNo);
     void connect_connection();
-    RefPtr<Connection> connect();
     void send(const std::string& text, uint8_t flags = 0);
     std::string read();
 

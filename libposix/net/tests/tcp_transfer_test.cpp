@@ -218,5 +218,61 @@ TEST(Memory, IsBoundedUnderManyConnections) {
     drain_buffer_pools();
 }
 
+// RFC 7413: requests in SYNs, and answers before the handshake's end.
+TEST(FastOpenTransfer, EveryByteArrivesOnce) {
+    WireSettings bad = wire(5, 0.1);
+    bad.duplication = bad.reordering = 0.1;
+    World world(7, bad);
+    Stack& client_stack = world.client.stack;
+    Stack& server_stack = world.server.stack;
+    server_stack.settings.fast_open = kFastOpenServer;
+    RefPtr<Listener> listener =
+        server_stack.listen({world.server.address, 80, 0}, {}, 16).release_value();
+    listener->set_fast_open_limit(8);
+    for (uint16_t i = 0; i < 100; i++) {
+        const std::string request = std::to_string(i) + std::string(i * 25u, 'x');
+        const std::string answer = "answer to " + request;
+        Application client(world.client), server(world.server);
+        FlowKey flow{{world.client.address, static_cast<uint16_t>(40000 + i), 0},
+                     {world.server.address, 80, 0}};
+        client_stack.set_now(world.now_ns);
+        client.attach(
+            client_stack.connect(flow, {}, &client, FastOpen::kWithCookie).release_value());
+        bool is_asked = client.connection->waits_for_data();
+        if (is_asked) client.connection->send_with_syn(make_data(request));
+        std::string asked, answered;
+        EXPECT_TRUE(world.run_until(
+            [&] {
+                if (!is_asked && client.connection->is_synchronized()) {
+                    client.send_text(request);
+                    is_asked = true;
+                }
+                if (RefPtr<Connection> accepted = listener->accept()) server.attach(accepted);
+                if (server.connection && !server.connection->send_shut) {
+                    asked += server.read_text();
+                    if (asked.size() >= request.size()) {
+                        server.send_text(answer);
+                        server.connection->shutdown_send();
+                    }
+                }
+                answered += client.read_text();
+                return client.connection->has_end_of_file();
+            },
+            200 * kSecond))
+            << i;
+        EXPECT_EQ(asked, request);
+        EXPECT_EQ(answered, answer);
+        client.connection->close(false);
+        world.run_for(10 * kSecond);
+        EXPECT_EQ(server.connection->state, State::kClosed);
+        server.connection->close(false);
+    }
+    const Counters opened = client_stack.total_counters(), passive = server_stack.total_counters();
+    EXPECT_GT(opened.TCPFastOpenActive, 50u);
+    EXPECT_GT(opened.TCPFastOpenActiveFail, 0u);
+    EXPECT_GE(passive.TCPFastOpenPassive, opened.TCPFastOpenActive);
+    server_stack.stop_listening(*listener);
+}
+
 }  // namespace
 }  // namespace coracle::net::tcp
