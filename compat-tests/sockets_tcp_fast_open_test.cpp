@@ -1,6 +1,7 @@
 // TCP Fast Open (RFC 7413, man 7 tcp): MSG_FASTOPEN, TCP_FASTOPEN_CONNECT and TCP_FASTOPEN over
 // loopback, in a network of the test's own: a namespace, or the VM.
 #include <gtest/gtest.h>
+#include <linux/sockios.h>
 #include <linux/tcp.h>
 #include <net/if.h>
 #include <netinet/in.h>
@@ -261,6 +262,16 @@ TEST_F(FastOpenConnect, FirstWriteConnects) {
     EXPECT_EQ(receive(accept_one(), 5), "hello");
     EXPECT_EQ(getpeername(client, as_any(name), &length), 0);
     EXPECT_ERRNO(EISCONN, connect_to(client, address_));
+}
+
+// The SYN is no byte of the application's.
+TEST_F(FastOpenConnect, NothingWaitsToBeSent) {
+    Descriptor client = begin(address_);
+    for (int request : {SIOCOUTQ, SIOCOUTQNSD}) {
+        int size = -1;
+        EXPECT_EQ(ioctl(client, static_cast<unsigned long>(request), &size), 0);
+        EXPECT_EQ(size, 0);
+    }
 }
 
 TEST_F(FastOpenConnect, NonBlockingWriteIsQueued) {

@@ -336,9 +336,15 @@ Result<size_t> StreamSocket::bytes_to_receive() {
     return size;
 }
 
+// Until then, SIOCOUTQ and SIOCOUTQNSD count nothing.
+bool StreamSocket::has_shaken_hands() const {
+    const State now = state();
+    return connection_ && now != State::kSynSent && now != State::kSynReceived;
+}
+
 Result<size_t> StreamSocket::bytes_to_send() {
     if (listener_) return Error(EINVAL);
-    if (!connection_) return size_t{0};
+    if (!has_shaken_hands()) return size_t{0};
     return size_t{connection_->unacknowledged_bytes()};
 }
 
@@ -352,8 +358,8 @@ Result<long> StreamSocket::ioctl(uint32_t command, uint64_t argument) {
     constexpr uint32_t kSiocOutqNsd = 0x894b;
     if (command == kSiocOutqNsd) {
         if (listener_) return Error(EINVAL);
-        TRY(UserOut<int>(argument).write(connection_ ? static_cast<int>(connection_->unsent_bytes())
-                                                     : 0));
+        TRY(UserOut<int>(argument).write(
+            has_shaken_hands() ? static_cast<int>(connection_->unsent_bytes()) : 0));
         return 0;
     }
     return Socket::ioctl(command, argument);

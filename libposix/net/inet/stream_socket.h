@@ -67,6 +67,7 @@ class StreamSocket final : public Socket,
   private:
     using State = tcp::State;
     State state() const;
+    bool has_shaken_hands() const;
     Result<Endpoint> destination_of(const SocketAddress& address) const;
     Result<void> begin_connect(const Endpoint& to, tcp::FastOpen mode);
     Result<void> wait_for_connect(SocketWait& wait);

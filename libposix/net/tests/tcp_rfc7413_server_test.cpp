@@ -211,6 +211,20 @@ TEST_F(Rfc7413Server, FinWaitsForTheHandshake) {
     EXPECT_EQ(connection->state, State::kFinWait1);
 }
 
+TEST_F(Rfc7413Server, OrphanHasItsFinToDeliver) {
+    listen_fast();
+    accept_early("request");
+    EXPECT_EQ(read(), "request");
+    connection->close(false);
+    expect_none();
+    EXPECT_EQ(stack.undelivered(), 1u);
+    inject({.sequence = 8});
+    EXPECT_EQ(next().flags & kFin, kFin);
+    EXPECT_EQ(stack.undelivered(), 1u);
+    inject({.sequence = 8, .acknowledgement = 2});
+    EXPECT_EQ(stack.undelivered(), 0u);
+}
+
 // 5.1: no more than so many at once.
 TEST_F(Rfc7413Server, QueueIsLimited) {
     listen_fast(2);
