@@ -20,6 +20,7 @@ constexpr int kIcmpFilter = 1;
 constexpr int kMulticastAllV6 = 29;
 constexpr int kNetworkCookie = 71;
 constexpr int kReceiveFragmentSize = 25;
+constexpr int kReceiveFragmentSizeV6 = 77;
 constexpr int kReceiveTimeoutNew = 66;
 constexpr int kReceiveTimeoutOld = 20;
 constexpr int kReserveMemory = 73;
@@ -120,8 +121,6 @@ constexpr Row kRows[] = {
     {"udp4 udp6 raw4", IPPROTO_IP, IP_TOS, "0 ok 1 ok 0"},
     {kIpv4, IPPROTO_IP, IP_TTL, "64 ok 1 EINVAL 1"},
     {kInet, IPPROTO_IP, IP_HDRINCL, "0 ENOPROTOOPT 0 ENOPROTOOPT 0"},
-    {kIpv4, IPPROTO_IP, IP_RECVOPTS, "0 ok 1 ok 0"},
-    {kIpv4, IPPROTO_IP, IP_RETOPTS, "0 ok 1 ok 0"},
     {kIpv4, IPPROTO_IP, IP_PKTINFO, "0 ok 1 ok 0"},
     {kIpv4, IPPROTO_IP, IP_MTU_DISCOVER, "1 ok 1 ok 0"},
     {kIpv4, IPPROTO_IP, IP_RECVERR, "0 ok 1 ok 0"},
@@ -174,7 +173,9 @@ constexpr Row kRows[] = {
     {kIpv6, IPPROTO_IPV6, MCAST_LEAVE_GROUP, "ENOPROTOOPT EINVAL ENOPROTOOPT EINVAL ENOPROTOOPT"},
     {kIpv6, IPPROTO_IPV6, IPV6_RECVPKTINFO, "0 ok 1 ok 0"},
     {kIpv6, IPPROTO_IPV6, IPV6_RECVHOPLIMIT, "0 ok 1 ok 0"},
-    {kIpv6, IPPROTO_IPV6, IPV6_RECVPATHMTU, "0 ok 1 ok 0"},
+    {kIpv6, IPPROTO_IPV6, IPV6_ADDR_PREFERENCES, "1280 ok 1025 ok 1280"},
+    {kIpv6, IPPROTO_IPV6, IPV6_MINHOPCOUNT, "0 ok 1 ok 0"},
+    {kIpv6, IPPROTO_IPV6, kReceiveFragmentSizeV6, "0 ok 1 ok 0"},
     {kIpv6, IPPROTO_IPV6, IPV6_RECVTCLASS, "0 ok 1 ok 0"},
     {"tcp6", IPPROTO_IPV6, IPV6_TCLASS, "0 ok 0 ok 0"},
     {"udp6 raw6", IPPROTO_IPV6, IPV6_TCLASS, "0 ok 1 ok 0"},

@@ -39,8 +39,9 @@ struct IpOutput {
     bool has_router_alert = false;  // IPv6: a hop-by-hop option (RFC 2711)
     const Route* route = nullptr;   // if the sender has it
     uint16_t* next_identification = nullptr;  // IPv4's, of a flow that counts its own
-    const uint8_t* ipv4_options = nullptr;  // padded to 4 bytes; copied
+    const uint8_t* ipv4_options = nullptr;    // padded to 4 bytes; copied
     uint8_t ipv4_options_length = 0;
+    uint32_t largest_fragment = UINT32_MAX;  // IPv6: of what must be cut (IPV6_MTU)
 };
 
 // Takes the packet over in any case. ENETUNREACH, EMSGSIZE, ENOBUFS, EINVAL.
@@ -56,7 +57,9 @@ struct IpInput {
     uint8_t protocol;
     uint8_t hop_limit;
     uint8_t traffic_class;
-    bool is_broadcast;  // or multicast: no errors and no resets in answer
+    bool is_broadcast;          // or multicast: no errors and no resets in answer
+    // Of what was joined: bytes with IP's headers; 0: it came whole.
+    uint32_t largest_fragment = 0;
 };
 
 // An ICMP error about a packet that this machine sent (RFC 1122, 3.2.2; RFC 4443, 2.4).

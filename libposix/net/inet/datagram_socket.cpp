@@ -15,6 +15,8 @@ namespace {
 
 // A message's own piece of a long one: large blocks are scarce.
 constexpr size_t kPieceCapacity = buffer_capacity(3);
+// Not in the C library's headers.
+constexpr int kReceiveFragmentSize = 25, kReceiveFragmentSizeV6 = 77;
 
 }  // namespace
 
@@ -326,7 +328,7 @@ void DatagramSocket::put_controls(ReceiveMessage& message, const DatagramInfo& i
         auto dropped = static_cast<uint32_t>(drops_);
         message.put_control(SOL_SOCKET, SO_RXQ_OVFL, &dropped, sizeof(dropped));
     }
-    int hops = info.hop_limit, traffic_class = info.traffic_class;
+    int hops = info.hop_limit, traffic_class = info.traffic_class, fragment = info.largest_fragment;
     if (info.destination.is_v4()) {
         if (inet_.receive_packet_info) {
             in_pktinfo packet{};
@@ -345,6 +347,9 @@ void DatagramSocket::put_controls(ReceiveMessage& message, const DatagramInfo& i
         if (inet_.receive_ttl) message.put_control(IPPROTO_IP, IP_TTL, &hops, sizeof(hops));
         if (inet_.receive_tos) {
             message.put_control(IPPROTO_IP, IP_TOS, &info.traffic_class, 1);
+        }
+        if (inet_.receive_fragment_size && fragment) {
+            message.put_control(IPPROTO_IP, kReceiveFragmentSize, &fragment, sizeof(fragment));
         }
         if (inet_.receive_original_destination) {
             sockaddr_in original{};
@@ -367,6 +372,17 @@ void DatagramSocket::put_controls(ReceiveMessage& message, const DatagramInfo& i
     }
     if (inet_.v6_receive_traffic_class) {
         message.put_control(IPPROTO_IPV6, IPV6_TCLASS, &traffic_class, sizeof(traffic_class));
+    }
+    if (inet_.v6_receive_original_destination) {
+        sockaddr_in6 original{};
+        original.sin6_family = AF_INET6;
+        original.sin6_port = __builtin_bswap16(info.destination_port);
+        memcpy(&original.sin6_addr, info.destination.v6_bytes(), sizeof(original.sin6_addr));
+        if (info.destination.is_link_local()) original.sin6_scope_id = info.interface_index;
+        message.put_control(IPPROTO_IPV6, IPV6_ORIGDSTADDR, &original, sizeof(original));
+    }
+    if (inet_.v6_receive_fragment_size && fragment) {
+        message.put_control(IPPROTO_IPV6, kReceiveFragmentSizeV6, &fragment, sizeof(fragment));
     }
 }
 

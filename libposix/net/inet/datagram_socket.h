@@ -19,7 +19,8 @@ struct DatagramInfo {
     uint32_t length = 0;
     uint16_t source_port = 0, destination_port = 0;
     uint8_t hop_limit = 0, traffic_class = 0;
-    uint16_t segment_size = 0;  // of datagrams that UDP_GRO joined to one message; 0: one
+    uint16_t segment_size = 0;      // of datagrams that UDP_GRO joined to one message; 0: one
+    uint16_t largest_fragment = 0;  // bytes with IP's headers; 0: it came whole
 };
 
 class DatagramSocket : public Socket {

@@ -13,8 +13,9 @@ namespace coracle::net {
 namespace {
 
 // Not in the C library's headers.
-constexpr int kIpv6MulticastAll = 29, kIpRecvFragSize = 25;
-constexpr int kEcnMask = 3;  // of IP_TOS and IPV6_TCLASS: TCP's own
+constexpr int kIpv6MulticastAll = 29, kIpRecvFragSize = 25, kIpv6RecvFragSize = 77;
+constexpr int kLeastMtu = 1280;  // RFC 8200, 5
+constexpr int kEcnMask = 3;      // of IP_TOS and IPV6_TCLASS: TCP's own
 
 struct IntOption {
     int level, option;
@@ -39,8 +40,6 @@ constexpr IntOption kIntOptions[] = {
     {IPPROTO_IP, IP_PKTINFO, &InetOptions::receive_packet_info, 0, kBool},
     {IPPROTO_IP, IP_RECVTTL, &InetOptions::receive_ttl, 0, kBool},
     {IPPROTO_IP, IP_RECVTOS, &InetOptions::receive_tos, 0, kBool},
-    {IPPROTO_IP, IP_RECVOPTS, &InetOptions::receive_options, 0, kBool},
-    {IPPROTO_IP, IP_RETOPTS, &InetOptions::return_options, 0, kBool},
     {IPPROTO_IP, IP_RECVORIGDSTADDR, &InetOptions::receive_original_destination, 0, kBool},
     {IPPROTO_IP, kIpRecvFragSize, &InetOptions::receive_fragment_size, 0, kBool},
     {IPPROTO_IP, IP_PASSSEC, &InetOptions::pass_security, 0, kBool},
@@ -57,9 +56,9 @@ constexpr IntOption kIntOptions[] = {
     {IPPROTO_IPV6, IPV6_RECVPKTINFO, &InetOptions::v6_receive_packet_info, 0, kBool},
     {IPPROTO_IPV6, IPV6_RECVHOPLIMIT, &InetOptions::v6_receive_hop_limit, 0, kBool},
     {IPPROTO_IPV6, IPV6_RECVTCLASS, &InetOptions::v6_receive_traffic_class, 0, kBool},
-    {IPPROTO_IPV6, IPV6_RECVPATHMTU, &InetOptions::v6_receive_path_mtu, 0, kBool},
     {IPPROTO_IPV6, IPV6_AUTOFLOWLABEL, &InetOptions::v6_auto_flow_label, 0, kBool},
-    {IPPROTO_IPV6, IPV6_ADDR_PREFERENCES, &InetOptions::v6_address_preferences, 0, 0xffff},
+    {IPPROTO_IPV6, kIpv6RecvFragSize, &InetOptions::v6_receive_fragment_size, 0, kBool},
+    {IPPROTO_IPV6, IPV6_MINHOPCOUNT, &InetOptions::v6_min_hops, 0, 255},
     {IPPROTO_IPV6, IPV6_RECVORIGDSTADDR, &InetOptions::v6_receive_original_destination, 0, kBool},
     {IPPROTO_IPV6, IPV6_FREEBIND, &InetOptions::freebind, 0, kBool},
     {IPPROTO_IPV6, IPV6_TRANSPARENT, &InetOptions::transparent, 0, kBool},
@@ -202,6 +201,29 @@ Result<void> InetOptions::set_group(int level, int option, UserIn<char> value, u
         static_cast<uint32_t>(request.imr_ifindex), IpAddress::from_v4_bytes(&request.imr_address));
 }
 
+// RFC 5014. No address of ours is temporary, cryptographic or away from home: all choices are met.
+Result<void> InetOptions::set_address_preferences(int value) {
+    constexpr int kPublicity =
+        IPV6_PREFER_SRC_PUBLIC | IPV6_PREFER_SRC_TMP | IPV6_PREFER_SRC_PUBTMP_DEFAULT;
+    constexpr int kHome = IPV6_PREFER_SRC_HOME | IPV6_PREFER_SRC_COA;
+    constexpr int kGenerated = IPV6_PREFER_SRC_CGA | IPV6_PREFER_SRC_NONCGA;
+    for (int choice : {kPublicity, kHome, kGenerated}) {
+        const int chosen = value & choice;
+        if (chosen & (chosen - 1)) return Error(EINVAL);  // two at once
+    }
+    v6_address_preferences =
+        value & (IPV6_PREFER_SRC_PUBLIC | IPV6_PREFER_SRC_TMP | IPV6_PREFER_SRC_COA);
+    return {};
+}
+
+int InetOptions::shown_address_preferences() const {
+    constexpr int kChosen = IPV6_PREFER_SRC_PUBLIC | IPV6_PREFER_SRC_TMP;
+    int shown = v6_address_preferences;
+    if (!(shown & kChosen)) shown |= IPV6_PREFER_SRC_PUBTMP_DEFAULT;
+    if (!(shown & IPV6_PREFER_SRC_COA)) shown |= IPV6_PREFER_SRC_HOME;
+    return shown;
+}
+
 Result<void> InetOptions::set_multicast_interface(int level, UserIn<char> value, unsigned length) {
     if (level == IPPROTO_IPV6) {
         auto index = static_cast<uint32_t>(TRY(read_option(value, length)));
@@ -248,6 +270,15 @@ Result<void> InetOptions::set(Socket& socket, int level, int option, UserIn<char
         auto index = __builtin_bswap32(static_cast<uint32_t>(TRY(read_option(value, length))));
         if (index && !find_interface(index)) return Error(EADDRNOTAVAIL);
         (is_v6 ? v6_unicast_if : unicast_if) = static_cast<int>(index);
+        return {};
+    }
+    if (is_v6 && option == IPV6_ADDR_PREFERENCES) {
+        return set_address_preferences(TRY(read_option(value, length)));
+    }
+    if (is_v6 && option == IPV6_MTU) {
+        const int size = TRY(read_option(value, length));
+        if (size && size < kLeastMtu) return Error(EINVAL);
+        v6_mtu = size;
         return {};
     }
     const IntOption* known = find_option(level, option);
@@ -298,6 +329,7 @@ Result<void> InetOptions::get(Socket& socket, int level, int option, const Optio
         const auto index = static_cast<uint32_t>(is_v6 ? v6_unicast_if : unicast_if);
         return to.put_value(static_cast<int>(__builtin_bswap32(index)));
     }
+    if (is_v6 && option == IPV6_ADDR_PREFERENCES) return to.put_value(shown_address_preferences());
     const IntOption* known = find_option(level, option);
     if (!known) return Error(ENOPROTOOPT);
     int number = this->*known->value;
@@ -327,6 +359,7 @@ void InetOptions::apply(IpOutput& to, const Socket& socket) const {
         to.dont_fragment = v6_dont_fragment || v6_mtu_discover == IPV6_PMTUDISC_DO ||
                            v6_mtu_discover == IPV6_PMTUDISC_PROBE;
         to.loops_multicast = v6_multicast_loop;
+        if (v6_mtu) to.largest_fragment = static_cast<uint32_t>(v6_mtu);
         to.stays_on_node = is_group && hops == 0;
     }
     if (to.interface_index == 0) {

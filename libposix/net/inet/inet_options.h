@@ -13,16 +13,16 @@ struct InetOptions {
     // As set: -1 is "the default" where that is different from every value.
     int tos = 0, ttl = -1, mtu_discover = 1 /* IP_PMTUDISC_WANT */, min_ttl = 0;
     int multicast_ttl = 1, multicast_loop = 1, multicast_all = 1, unicast_if = 0;
-    int freebind = 0, transparent = 0, bind_address_no_port = 0, header_included = 0, nodefrag = 0;
+    int freebind = 0, transparent = 0, bind_address_no_port = 0, nodefrag = 0;
     int receive_error = 0, receive_packet_info = 0, receive_ttl = 0, receive_tos = 0,
-        receive_options = 0, return_options = 0, receive_original_destination = 0,
-        receive_fragment_size = 0, checksum = 0, pass_security = 0;
+        receive_original_destination = 0, receive_fragment_size = 0, checksum = 0,
+        pass_security = 0;
     int v6_only = 0, v6_hops = -1, v6_multicast_hops = -1, v6_multicast_loop = 1,
         v6_multicast_all = 1, traffic_class = -1, v6_mtu_discover = 1, v6_mtu = 0,
         v6_dont_fragment = 0, v6_receive_error = 0, v6_receive_packet_info = 0,
-        v6_receive_hop_limit = 0, v6_receive_traffic_class = 0, v6_receive_path_mtu = 0,
-        v6_auto_flow_label = 1, v6_unicast_if = 0, v6_address_preferences = 0,
-        v6_receive_original_destination = 0;
+        v6_receive_hop_limit = 0, v6_receive_traffic_class = 0, v6_auto_flow_label = 1,
+        v6_unicast_if = 0, v6_address_preferences = 0, v6_receive_original_destination = 0,
+        v6_receive_fragment_size = 0, v6_min_hops = 0;
     uint32_t multicast_interface = 0, v6_multicast_interface = 0;
     IpAddress multicast_source;  // IP_MULTICAST_IF gave it
 
@@ -56,6 +56,8 @@ struct InetOptions {
     Result<void> change_membership(bool join, const IpAddress& group, uint32_t interface_index,
                                    const IpAddress& interface_address);
     Result<void> set_group(int level, int option, UserIn<char> value, unsigned length);
+    Result<void> set_address_preferences(int value);
+    int shown_address_preferences() const;
     Result<void> set_multicast_interface(int level, UserIn<char> value, unsigned length);
 };
 

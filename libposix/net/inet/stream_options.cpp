@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "libposix/net/inet/stream_socket.h"
+#include "libposix/net/inet/tcp_filter.h"
 #include "libposix/net/inet/tcp_host.h"
 #include "libposix/process/process.h"
 
@@ -47,6 +48,7 @@ Result<void> check_range(int value, int minimum, int maximum) {
 Result<void> StreamSocket::set_option(int level, int option, UserIn<char> value, unsigned length) {
     if (level == IPPROTO_TCP) return set_tcp_option(option, value, length);
     TRY(inet_.set(*this, level, option, value, length));
+    if (inet_.min_ttl || inet_.v6_min_hops) tcp_filters_exist = true;
     push_options();
     return {};
 }

@@ -88,6 +88,8 @@ tcp::ConnectionOptions StreamSocket::connection_options() const {
     chosen.sharing = sharing();
     chosen.max_pacing_rate = options.max_pacing_rate;
     chosen.filter = options.filter;
+    chosen.least_hops = static_cast<uint8_t>(inet_.min_ttl);
+    chosen.least_hops_v6 = static_cast<uint8_t>(inet_.v6_min_hops);
     chosen.keep_alive = options.is_on(SO_KEEPALIVE);
     chosen.urgent_inline = options.is_on(SO_OOBINLINE);
     chosen.resets_on_close = options.linger && options.linger_seconds == 0;

@@ -39,8 +39,8 @@ Result<BufferPtr> StreamSocket::read_piece(IoBuffer& data, ZeroCopySend* send) {
 Result<RefPtr<ZeroCopySend>> StreamSocket::begin_zero_copy(const SendMessage& message) {
     const bool is_wanted = message.flags & MSG_ZEROCOPY && options.is_on(SO_ZEROCOPY);
     if (!is_wanted || message.data.is_empty()) return RefPtr<ZeroCopySend>();
-    auto route = find_route(remote_.address, local_.address,
-                            static_cast<uint32_t>(options.bound_device));
+    auto route =
+        find_route(remote_.address, local_.address, static_cast<uint32_t>(options.bound_device));
     const bool is_copied = !route.ok() || !can_send_pages(route.value());
     return ZeroCopySend::begin(zero_copy_, errors_, changed_, is_copied);
 }

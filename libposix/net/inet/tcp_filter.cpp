@@ -17,7 +17,12 @@ bool passes_tcp_filter(Buffer& packet, const IpInput& how) {
     const FlowKey flow{{how.destination, read_be16(header + 2), index},
                        {how.source, read_be16(header), index}};
     const tcp::ConnectionOptions* options = tcp_stack().find_options(flow);
-    if (!options || !options->filter) return true;
+    if (!options) return true;
+    if (how.hop_limit < (how.source.is_v4() ? options->least_hops : options->least_hops_v6)) {
+        tcp_stack().counters().TCPMinTTLDrop++;
+        return false;
+    }
+    if (!options->filter) return true;
     const size_t size = packet.chain_length();
     const size_t kept = options->filter->run(ip_filter_input(packet, how, 0));
     if (kept == 0) return false;

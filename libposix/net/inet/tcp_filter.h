@@ -1,5 +1,5 @@
-// Filters (SO_ATTACH_FILTER) of TCP sockets: every segment for one goes through its filter, from
-// the TCP header on.
+// What TCP sockets let in: every segment for one goes through its filter (SO_ATTACH_FILTER), from
+// the TCP header on, and may need a hop limit (IP_MINTTL, IPV6_MINHOPCOUNT).
 #pragma once
 
 #include "libposix/net/buffer.h"
@@ -7,7 +7,7 @@
 
 namespace coracle::net {
 
-// Whether any TCP socket has ever had one: until then, nobody looks.
+// Whether any TCP socket has ever had either: until then, nobody looks.
 inline constinit bool tcp_filters_exist = false;
 
 // `packet` from its TCP header on, that header in the first buffer. Cuts it if the filter does.

@@ -31,7 +31,8 @@ Result<void> send_fragments(BufferPtr packet, const IpOutput& how, const Route& 
     complete_checksum(*packet);
     size_t payload = packet->chain_length();
     auto identification = static_cast<uint32_t>(random_u64());  // RFC 7739
-    size_t step = (route.mtu - ipv6::kHeaderSize - ipv6::kFragmentHeaderSize) & ~size_t{7};
+    const uint32_t largest = std::min(route.mtu, how.largest_fragment);
+    size_t step = (largest - ipv6::kHeaderSize - ipv6::kFragmentHeaderSize) & ~size_t{7};
     for (size_t at = 0; at < payload; at += step) {
         size_t size = std::min(step, payload - at);
         BufferPtr fragment = Buffer::allocate(kSmallBufferCapacity, kPacketHeadroom);

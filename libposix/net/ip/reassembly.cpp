@@ -1,5 +1,7 @@
 #include "libposix/net/ip/reassembly.h"
 
+#include <algorithm>
+
 #include "kernel-min/devices/clock_source.h"
 #include "kernel-min/sched/timer_queue.h"
 #include "libposix/net/counters.h"
@@ -28,6 +30,7 @@ struct Reassembly {
     uint32_t received = 0;
     size_t memory = 0;
     size_t count = 0;
+    uint32_t largest = 0;  // fragment, with its headers
     uint64_t deadline_ns = 0;
     uint8_t congestion = 0;  // the ECN bits' sum (RFC 3168, 5.3)
     BufferQueue fragments;   // by offset
@@ -97,6 +100,7 @@ Reassembly& find_or_create(const IpInput& how, const FragmentInfo& fragment, IpC
     place->total = place->received = 0;
     place->count = 0;
     place->congestion = 0;
+    place->largest = 0;
     place->deadline_ns = monotonic_ns() + (how.source.is_v4() ? kTimeoutV4Ns : kTimeoutV6Ns);
     return *place;
 }
@@ -193,6 +197,7 @@ BufferPtr reassemble(BufferPtr packet, IpInput& how, const FragmentInfo& fragmen
         }
         datagram.total = place.end;
     }
+    datagram.largest = std::max(datagram.largest, how.header_length + length);
     datagram.congestion = static_cast<uint8_t>(datagram.congestion | (how.traffic_class & 3));
     if (fragment.offset == 0) {
         datagram.how = how;
@@ -204,6 +209,7 @@ BufferPtr reassemble(BufferPtr packet, IpInput& how, const FragmentInfo& fragmen
         return nullptr;
     }
     how = datagram.how;
+    how.largest_fragment = datagram.largest;
     how.traffic_class = static_cast<uint8_t>(how.traffic_class | datagram.congestion);
     counted.reassembly_ok++;
     BufferPtr whole = join(datagram);

@@ -62,9 +62,9 @@ void register_raw_sockets() {
 }
 
 RawSocket::RawSocket(SocketPlace place, uint32_t flags, Kind kind)
-    : DatagramSocket(std::move(place), flags, kind),
-      user_(current_credentials().euid) {
+    : DatagramSocket(std::move(place), flags, kind), user_(current_credentials().euid) {
     sends_headers_ = kind.protocol == IPPROTO_RAW;
+    if (!is_ping()) options.set(SO_REUSEADDR, true);
     if (kind.family == AF_INET6 && kind.protocol == IPPROTO_ICMPV6) {
         checksum_offset_ = offsetof(icmp6hdr, icmp6_cksum);
     }
@@ -116,7 +116,8 @@ bool RawSocket::offer(const Buffer& packet, const IpInput& how) {
                               .destination = how.destination,
                               .interface_index = index,
                               .hop_limit = how.hop_limit,
-                              .traffic_class = how.traffic_class});
+                              .traffic_class = how.traffic_class,
+                              .largest_fragment = static_cast<uint16_t>(how.largest_fragment)});
     return true;
 }
 
@@ -209,6 +210,7 @@ Result<void> RawSocket::get_option(int level, int option, const OptionWriter& to
         constexpr int kOfIcmp = 2;  // where ICMPv6 has it
         return to.put_value(kind().protocol == IPPROTO_ICMPV6 ? kOfIcmp : int{checksum_offset_});
     }
+    if (level == SOL_RAW) return Error(ENOPROTOOPT);
     return DatagramSocket::get_option(level, option, to);
 }
 

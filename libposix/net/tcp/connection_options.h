@@ -59,20 +59,21 @@ struct ConnectionOptions {
     uint32_t keepalive_interval_s = 0;  // 0: tcp_keepalive_intvl
     uint32_t user_timeout_ms = 0;
     uint32_t window_clamp = 0;
-    uint32_t not_sent_low_water = 0;  // 0: tcp_notsent_lowat
-    uint64_t max_pacing_rate = UINT64_MAX;  // SO_MAX_PACING_RATE, bytes a second
-    uint16_t maximum_segment = 0;     // TCP_MAXSEG; 0: the path's
-    int16_t linger2_s = 0;            // TCP_LINGER2; 0: tcp_fin_timeout, negative: none
-    uint8_t keepalive_count = 0;      // 0: tcp_keepalive_probes
-    uint8_t syn_count = 0;            // 0: tcp_syn_retries
-    uint8_t defer_accept = 0;         // SYN+ACK retransmissions to wait for data
+    uint32_t not_sent_low_water = 0;            // 0: tcp_notsent_lowat
+    uint64_t max_pacing_rate = UINT64_MAX;      // SO_MAX_PACING_RATE, bytes a second
+    uint16_t maximum_segment = 0;               // TCP_MAXSEG; 0: the path's
+    int16_t linger2_s = 0;                      // TCP_LINGER2; 0: tcp_fin_timeout, negative: none
+    uint8_t keepalive_count = 0;                // 0: tcp_keepalive_probes
+    uint8_t syn_count = 0;                      // 0: tcp_syn_retries
+    uint8_t defer_accept = 0;                   // SYN+ACK retransmissions to wait for data
+    uint8_t least_hops = 0, least_hops_v6 = 0;  // segments with fewer are dropped (RFC 5082)
     bool keep_alive = false;
     bool no_delay = false;
     bool cork = false;
     bool urgent_inline = false;
     bool fast_open_without_cookie = false;  // TCP_FASTOPEN_NO_COOKIE
     bool resets_on_close = false;  // SO_LINGER with a time of 0
-    RefPtr<BpfProgram> filter;     // of segments, for who hands them to the stack; null: none
+    RefPtr<BpfProgram> filter;  // of segments; null: none. Like least_hops for who hands them over
 };
 
 }  // namespace coracle::net::tcp

@@ -34,7 +34,7 @@ namespace coracle::net::tcp {
     X(TCPOrigDataSent) X(TCPACKSkippedSynRecv) X(TCPACKSkippedPAWS) X(TCPACKSkippedSeq)            \
     X(TCPACKSkippedFinWait2) X(TCPACKSkippedTimeWait) X(TCPACKSkippedChallenge) X(TCPWinProbe)     \
     X(TCPKeepAlive) X(TCPDelivered) X(TCPDeliveredCE) X(TCPAckCompressed) X(TCPZeroWindowDrop)     \
-    X(TCPRcvQDrop)
+    X(TCPRcvQDrop) X(TCPMinTTLDrop)
 // clang-format on
 
 struct Counters {

@@ -116,7 +116,8 @@ void input(BufferPtr packet, const IpInput& how, bool is_lite) {
                       .source_port = remote.port,
                       .destination_port = local.port,
                       .hop_limit = how.hop_limit,
-                      .traffic_class = how.traffic_class};
+                      .traffic_class = how.traffic_class,
+                      .largest_fragment = static_cast<uint16_t>(how.largest_fragment)};
     if (how.is_broadcast) {
         packet->pull(kUdpHeaderSize);
         deliver_to_group(std::move(packet), remote, local, info, how, checked);
