@@ -198,7 +198,6 @@ constexpr Row kRows[] = {
     {kTcp, IPPROTO_TCP, TCP_USER_TIMEOUT, "0 ok 1 ok 0"},
     {kTcp, IPPROTO_TCP, TCP_FASTOPEN, "0 ok 1 ok 0"},
     {kTcp, IPPROTO_TCP, TCP_NOTSENT_LOWAT, "0 ok 1 ok 0"},
-    {kTcp, IPPROTO_TCP, TCP_SAVE_SYN, "0 ok 1 ok 0"},
     {kTcp, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, "0 ok 1 ok 0"},
     {kTcp, IPPROTO_TCP, TCP_FASTOPEN_NO_COOKIE, "0 ok 1 ok 0"},
     {kTcp, IPPROTO_TCP, TCP_ULP, "(0) ENOENT (0) ENOENT (0)"},

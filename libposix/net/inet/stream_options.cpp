@@ -143,14 +143,13 @@ Result<void> StreamSocket::set_tcp_option(int option, UserIn<char> value, unsign
             break;
         case TCP_SAVE_SYN:
             TRY(check_range(number, 0, 2));
-            saves_syn_ = number != 0;
-            return {};
+            return number ? Result<void>(Error(ENOPROTOOPT)) : Result<void>();
         case TCP_TIMESTAMP:
             return Error(EPERM);  // for TCP_REPAIR alone
         case TCP_THIN_LINEAR_TIMEOUTS:
             TRY(check_range(number, 0, 1));
-            thin_linear_timeouts_ = number != 0;
-            return {};
+            tcp_.thin_linear_timeouts = number != 0;
+            break;
         case TCP_THIN_DUPACK:  // Linux knows it no more, but takes it
             return check_range(number, 0, 1);
         case TCP_REPAIR:
@@ -231,9 +230,9 @@ Result<void> StreamSocket::get_tcp_option(int option, const OptionWriter& to) {
         case TCP_FASTOPEN_NO_COOKIE:
             return to.put_value(int{tcp_.fast_open_without_cookie});
         case TCP_SAVE_SYN:
-            return to.put_value(int{saves_syn_});
+            return to.put_value(0);
         case TCP_THIN_LINEAR_TIMEOUTS:
-            return to.put_value(int{thin_linear_timeouts_});
+            return to.put_value(int{tcp_.thin_linear_timeouts});
         case TCP_THIN_DUPACK:
         case TCP_REPAIR:
             return to.put_value(0);

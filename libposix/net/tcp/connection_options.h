@@ -71,6 +71,7 @@ struct ConnectionOptions {
     bool no_delay = false;
     bool cork = false;
     bool urgent_inline = false;
+    bool thin_linear_timeouts = false;  // TCP_THIN_LINEAR_TIMEOUTS
     bool fast_open_without_cookie = false;  // TCP_FASTOPEN_NO_COOKIE
     bool resets_on_close = false;  // SO_LINGER with a time of 0
     RefPtr<BpfProgram> filter;  // of segments; null: none. Like least_hops for who hands them over

@@ -150,7 +150,14 @@ void Connection::retransmit_timeout() {
     retransmissions++;
     if (retransmissions > stack.settings.retries1) refresh_path();
     retransmit_lost();
-    rtt.back_off();
+    // tcp_thin_linear_timeouts: a stream of few packets has nothing to make congestion with.
+    constexpr uint32_t kThin = 4, kLinearRetransmissions = 6;
+    if (options.thin_linear_timeouts && packets_out < kThin &&
+        retransmissions <= kLinearRetransmissions) {
+        rtt.reset_backoff();
+    } else {
+        rtt.back_off();
+    }
     arm_retransmit(RetransmitTimer::kTimeout, rtt.timeout_ns());
 }
 

@@ -61,6 +61,21 @@ TEST_F(Recovery, Rfc6298TimeoutBacksOff) {
     EXPECT_EQ(connection->packets_out, 0u);
 }
 
+// Linux's tcp_thin_linear_timeouts: six without doubling.
+TEST_F(Recovery, ThinStreamsBackOffLate) {
+    accept_connection(true, false);
+    connection->options.thin_linear_timeouts = true;
+    fill(1);
+    uint64_t timeout = connection->rtt.timeout_ns();
+    for (int i = 0; i < 9; i++) {
+        advance(timeout - kMillisecond);
+        expect_none();
+        advance(kMillisecond);
+        EXPECT_EQ(next().sequence, 1u) << i;
+        if (i >= 6) timeout *= 2;
+    }
+}
+
 // RFC 6298, 3: Karn's rule, without timestamps.
 TEST_F(Recovery, Rfc6298NoSampleFromWhatWasSentTwice) {
     accept_connection(false, false);
