@@ -156,6 +156,35 @@ TEST(IpOptions, AddressPreferencesExcludeOneAnother) {
     EXPECT_EQ(shown(), IPV6_PREFER_SRC_PUBTMP_DEFAULT | IPV6_PREFER_SRC_HOME);
 }
 
+// An address that nobody has (RFC 5737), behind a gateway if there is one.
+TEST(IpOptions, DontRouteStaysOnTheLink) {
+    sockaddr_in far = loopback(9);
+    far.sin_addr.s_addr = htonl(0xc6336401);
+    Descriptor datagrams(socket(AF_INET, SOCK_DGRAM, 0));
+    EXPECT_ERRNO(ENETUNREACH, sendto(datagrams, "x", 1, MSG_DONTROUTE, as_any(far), sizeof(far)));
+    sockaddr_in near = loopback(9);
+    EXPECT_EQ(sendto(datagrams, "x", 1, MSG_DONTROUTE, as_any(near), sizeof(near)), 1);
+    for (int type : {SOCK_DGRAM, SOCK_STREAM}) {
+        Descriptor fd(socket(AF_INET, type | SOCK_NONBLOCK, 0));
+        ASSERT_EQ(set(fd, SOL_SOCKET, SO_DONTROUTE, 1), 0);
+        EXPECT_ERRNO(ENETUNREACH, connect(fd, as_any(far), sizeof(far)));
+    }
+}
+
+TEST(IpOptions, ErrorQueueIsUrgentWhenAskedFor) {
+    sockaddr_storage address;
+    socklen_t length;
+    Descriptor closed = open_datagram(AF_INET, address, length);
+    closed.reset();
+    Descriptor fd(socket(AF_INET, SOCK_DGRAM, 0));
+    ASSERT_EQ(set(fd, IPPROTO_IP, IP_RECVERR, 1), 0);
+    ASSERT_EQ(connect(fd, reinterpret_cast<sockaddr*>(&address), length), 0);
+    ASSERT_EQ(send(fd, "x", 1, 0), 1);
+    EXPECT_EQ(events_of(fd, POLLPRI), POLLERR);
+    ASSERT_EQ(set(fd, SOL_SOCKET, SO_SELECT_ERR_QUEUE, 1), 0);
+    EXPECT_EQ(events_of(fd, POLLPRI), POLLERR | POLLPRI);
+}
+
 struct LeastHops {
     int family, level, option;
 };

@@ -17,6 +17,7 @@
 // Locks: none (kernel code is not preempted). The system calls hold the file while it is used.
 #pragma once
 
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <cstdint>
@@ -126,6 +127,10 @@ class Socket : public File {
     SocketOptions options;
 
   protected:
+    // What poll(2) says of a pending error, but of TCP.
+    uint32_t error_events() const {
+        return options.is_on(SO_SELECT_ERR_QUEUE) ? POLLERR | POLLPRI : POLLERR;
+    }
     // For families whose sockets can have a home, at a use under the kernel lock held alone: whether
     // it is time to have it on this CPU. Who is watched by an epoll that has found its home is at home
     // there at once. `queue`: the socket's own, which then wakes nothing that belongs elsewhere, but

@@ -136,7 +136,7 @@ uint32_t DatagramSocket::poll_events() {
     if (!queue_.is_empty() || receive_is_shut_) events |= POLLIN | POLLRDNORM;
     if (receive_is_shut_) events |= POLLRDHUP;
     if (receive_is_shut_ && send_is_shut_) events |= POLLHUP;
-    if (error_ != 0 || !errors_.is_empty()) events |= POLLERR;
+    if (error_ != 0 || !errors_.is_empty()) events |= error_events();
     return events;
 }
 
@@ -192,6 +192,7 @@ Result<void> DatagramSocket::connect_to(const SocketAddress& address) {
     if (to.address.is_v4() && inet_.v6_only) return Error(ENETUNREACH);
     uint32_t interface_index = to.scope ? to.scope : static_cast<uint32_t>(options.bound_device);
     Route route = TRY(find_route(to.address, local_.address, interface_index));
+    TRY(check_gateway(*this, 0, route, to.address));
     if (route.is_broadcast && !options.is_on(SO_BROADCAST)) return Error(EACCES);
     if (!address_is_bound_ || local_.address.is_any()) local_.address = route.source;
     remote_ = to;
@@ -275,6 +276,7 @@ Result<void> DatagramSocket::choose_target(const SendMessage& message, Target& t
     if (message.control) TRY(read_control(*message.control, target));
     target.route =
         TRY(find_route(target.to.address, target.how.source, target.how.interface_index));
+    TRY(check_gateway(*this, message.flags, target.route, target.to.address));
     if (target.route.is_broadcast && !options.is_on(SO_BROADCAST)) return Error(EACCES);
     if (target.how.source.is_any()) target.how.source = target.route.source;
     return {};

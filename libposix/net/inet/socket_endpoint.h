@@ -2,6 +2,7 @@
 #pragma once
 
 #include "libposix/net/address.h"
+#include "libposix/net/route.h"
 #include "libposix/net/socket.h"
 
 namespace coracle::net {
@@ -23,5 +24,15 @@ bool has_local_address(Socket& socket);
 // Checks that an address may be bound: EADDRNOTAVAIL, EINVAL (a link-local one without a scope),
 // ENODEV.
 Result<void> check_bindable(const Endpoint& local, bool freebind);
+
+// SO_DONTROUTE and MSG_DONTROUTE, which IPv4 alone knows. ENETUNREACH: the destination is behind a
+// gateway.
+inline Result<void> check_gateway(const Socket& socket, uint32_t message_flags, const Route& route,
+                                  const IpAddress& destination) {
+    const bool is_kept = message_flags & MSG_DONTROUTE || socket.options.is_on(SO_DONTROUTE);
+    if (is_kept && destination.is_v4() && !(route.next_hop == destination)) [[unlikely]]
+        return Error(ENETUNREACH);
+    return {};
+}
 
 }  // namespace coracle::net

@@ -26,6 +26,7 @@ Result<void> StreamSocket::begin_connect(const Endpoint& to, tcp::FastOpen mode)
         source = wildcard_like(to.address);
     }
     Route route = TRY(find_route(to.address, source, interface_index));
+    TRY(check_gateway(*this, 0, route, to.address));
     if (route.is_broadcast) return Error(ENETUNREACH);
     FlowKey flow{{source.is_any() ? route.source : source, local_.port, to.scope}, to};
     TcpScope scope;

@@ -193,7 +193,7 @@ uint32_t PacketSocket::poll_events() {
     if (send_memory_.is_writable(options.send_buffer)) events = POLLOUT | POLLWRNORM | POLLWRBAND;
     if (!queue_.is_empty()) events |= POLLIN | POLLRDNORM;
     if (receive_ring_ && receive_ring_->is_readable()) events |= POLLIN | POLLRDNORM;
-    if (error_) events |= POLLERR;
+    if (error_) events |= error_events();
     return events;
 }
 
