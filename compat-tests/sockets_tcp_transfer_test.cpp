@@ -366,4 +366,23 @@ TEST_F(TcpTransfer, EdgeTriggeredEpollOfAFullBuffer) {
     close(epoll);
 }
 
+TEST_F(TcpTransfer, UnreadBytesAreToldWithTheData) {
+    auto read = [&](size_t size) {
+        std::string text(size, '\0');
+        int unread = receive_with_control<int>(server, text, IPPROTO_TCP, TCP_CM_INQ);
+        return std::pair(text, unread);
+    };
+    const int two = 2;
+    EXPECT_EQ(setsockopt(server, IPPROTO_TCP, TCP_INQ, &two, sizeof(two)), -1);
+    set(server, IPPROTO_TCP, TCP_INQ, 1);
+    ASSERT_EQ(::send(client, "0123456789", 10, 0), 10);
+    EXPECT_EQ(read(4), std::pair(std::string("0123"), 6));
+    EXPECT_EQ(read(6), std::pair(std::string("456789"), 0));
+    ASSERT_EQ(::send(client, "x", 1, 0), 1);
+    ASSERT_EQ(shutdown(client, SHUT_WR), 0);
+    EXPECT_EQ(events_of(server, POLLRDHUP), POLLRDHUP);
+    EXPECT_EQ(read(1), std::pair(std::string("x"), 1));
+    EXPECT_EQ(read(1), std::pair(std::string(), 1));
+}
+
 }  // namespace

@@ -144,6 +144,10 @@ Result<void> StreamSocket::set_tcp_option(int option, UserIn<char> value, unsign
         case TCP_SAVE_SYN:
             TRY(check_range(number, 0, 2));
             return number ? Result<void>(Error(ENOPROTOOPT)) : Result<void>();
+        case TCP_INQ:
+            TRY(check_range(number, 0, 1));
+            tells_unread_ = number != 0;
+            return {};
         case TCP_TIMESTAMP:
             return Error(EPERM);  // for TCP_REPAIR alone
         case TCP_THIN_LINEAR_TIMEOUTS:
@@ -231,6 +235,8 @@ Result<void> StreamSocket::get_tcp_option(int option, const OptionWriter& to) {
             return to.put_value(int{tcp_.fast_open_without_cookie});
         case TCP_SAVE_SYN:
             return to.put_value(0);
+        case TCP_INQ:
+            return to.put_value(int{tells_unread_});
         case TCP_THIN_LINEAR_TIMEOUTS:
             return to.put_value(int{tcp_.thin_linear_timeouts});
         case TCP_THIN_DUPACK:

@@ -112,6 +112,7 @@ class StreamSocket final : public Socket,
     bool address_is_chosen_ = false;   // bind(2) gave an address
     bool connect_is_pending_ = false;  // connect(2) has not told its outcome yet
     bool receive_is_shut_ = false;
+    bool tells_unread_ = false;  // TCP_INQ
     bool fast_open_connect_ = false;
     uint32_t fast_open_limit_ = 0;
 };

@@ -1,4 +1,5 @@
 // send(2) and recv(2) of TCP sockets.
+#include <linux/tcp.h>
 #include <netinet/in.h>
 
 #include <algorithm>
@@ -239,6 +240,12 @@ Result<size_t> StreamSocket::receive(ReceiveMessage& message) {
     }
     if (!options.receive_buffer_locked) {
         options.receive_buffer = connection->receive_buffer_limit();
+    }
+    if (tells_unread_ && message.control) [[unlikely]] {
+        // Who reads until there is nothing left must not miss the end.
+        const int unread =
+            std::max(static_cast<int>(connection->readable_bytes()), int{connection->fin_received});
+        message.put_control(IPPROTO_TCP, TCP_CM_INQ, &unread, sizeof(unread));
     }
     return done;
 }
