@@ -1,7 +1,8 @@
 // Sends numbered datagrams to a group by eth0, whose device takes nothing at first. Until that is
 // full nothing may be lost; then sends that must not wait are EAGAIN, poll(2) waits, and so does a
-// send. Says "full", and goes on when the device does.
-//     datagram_sender udp|packet DATAGRAMS
+// send. Says "full", and goes on when the device does, until that has everything.
+//     datagram_sender udp|pieces|packet DATAGRAMS
+// pieces: UDP datagrams that are put together from more pieces than the device takes at once.
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
@@ -10,7 +11,9 @@
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdint>
 #include <cstdio>
@@ -21,6 +24,7 @@
 namespace {
 
 constexpr uint32_t kMost = 100'000;  // that a device can hold
+constexpr size_t kPiece = 40;        // bytes
 constexpr int kPatienceMs = 2'000;   // with one that seems to be full
 
 struct Message {
@@ -37,7 +41,7 @@ void require(bool holds, const char* what) {
 
 class Sender {
   public:
-    explicit Sender(bool is_udp) : is_udp_(is_udp) {
+    Sender(bool is_udp, bool in_pieces) : is_udp_(is_udp), in_pieces_(in_pieces) {
         fd_ = is_udp ? socket(AF_INET, SOCK_DGRAM, 0) : socket(AF_PACKET, SOCK_RAW, 0);
         const unsigned index = if_nametoindex("eth0");
         require(fd_ >= 0 && index, "socket");
@@ -58,14 +62,25 @@ class Sender {
             place.sll_ifindex = static_cast<int>(index);
             require(!bind(fd_, reinterpret_cast<sockaddr*>(&place), sizeof place), "bind");
         }
+        // More than the device takes at once has to wait.
+        const int size = 4 << 20;
+        if (in_pieces) {
+            require(!setsockopt(fd_, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size), "SO_SNDBUF");
+        }
     }
     // False: it would have had to wait.
     bool send(int flags) {
         const size_t skipped = is_udp_ ? sizeof(message_.ethernet) : 0;
         const size_t size = sizeof(message_) - skipped;
-        ssize_t sent = ::send(fd_, reinterpret_cast<char*>(&message_) + skipped, size, flags);
-        if (sent < 0 && errno == EAGAIN) return false;
-        require(sent == static_cast<ssize_t>(size), "send");
+        const size_t most = in_pieces_ ? kPiece : size;
+        for (size_t at = 0; at < size; at += most) {
+            const size_t piece = std::min(most, size - at);
+            const int more = at + piece < size ? MSG_MORE : 0;
+            ssize_t sent =
+                ::send(fd_, reinterpret_cast<char*>(&message_) + skipped + at, piece, flags | more);
+            if (sent < 0 && errno == EAGAIN && at == 0) return false;
+            require(sent == static_cast<ssize_t>(piece), "send");
+        }
         message_.number++;
         return true;
     }
@@ -89,7 +104,7 @@ class Sender {
     }
 
   private:
-    bool is_udp_;
+    bool is_udp_, in_pieces_;
     int fd_;
     Message message_;
 };
@@ -98,7 +113,8 @@ class Sender {
 
 int main(int, char** arguments) {
     const uint32_t wanted = static_cast<uint32_t>(atoi(arguments[2]));
-    Sender sender(std::string_view(arguments[1]) == "udp");
+    const std::string_view kind = arguments[1];
+    Sender sender(kind != "packet", kind == "pieces");
     if (!sender.is_writable(0)) return puts("not writable at first"), 1;
     do {
         while (sender.send(MSG_DONTWAIT)) {
@@ -111,5 +127,6 @@ int main(int, char** arguments) {
     if (!sender.is_writable(-1)) return puts("not writable when it was woken"), 1;
     if (sender.queued() > sender.limit() / 2) return puts("woken too early"), 1;
     for (uint32_t i = 0; i < wanted; i++) sender.send(0);
+    while (sender.queued()) usleep(1'000);
     printf("sent %u\n", sender.count());
 }

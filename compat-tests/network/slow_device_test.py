@@ -74,5 +74,8 @@ class SlowDevice(unittest.TestCase):
     def test_udp_with_several_cpus(self):
         self.sends_all("udp", 3)
 
+    def test_udp_in_pieces(self):
+        self.sends_all("pieces", 1)
+
     def test_packet_socket(self):
         self.sends_all("packet", 1)

@@ -234,6 +234,7 @@ void VirtioQueuePair::send_backlog() {
         BufferPtr frame = backlog_.pop_front();
         const WaitingFrame waiting = frame->control<WaitingFrame>();
         if (!queue_frame(frame)) {
+            frame->control<WaitingFrame>() = waiting;  // it may be a copy now
             backlog_.push_front(std::move(frame));
             // Only then is there anything to wait for.
             if (!transmit_.enable_interrupts()) return;
