@@ -127,6 +127,7 @@ void Connection::leave_table() {
     stack.remove_flow(*this);
     stop_retransmit();
     leave_fast_open_queue();
+    fast_open.waits_for_data = false;
     ack_deadline_ns = keepalive_deadline_ns = kNever;
     purge_send_queue();
     out_of_order.clear();

@@ -201,6 +201,20 @@ TEST_F(Rfc7413Client, RefusalDropsTheData) {
     EXPECT_EQ(connection->send_memory, 0u);
 }
 
+// One thread closes it while another reads its first data.
+TEST_F(Rfc7413Client, WhatHasEndedSendsNoSyn) {
+    learn_cookie();
+    connection = connect(FastOpen::kWithCookie);
+    ASSERT_TRUE(connection->waits_for_data());
+    connection->close(true);
+    EXPECT_FALSE(connection->waits_for_data());
+    connection->send_with_syn(make_data("late"));
+    expect_none();
+    connection = nullptr;
+    advance(kSecond);
+    expect_none();
+}
+
 TEST_F(Rfc7413Client, SimultaneousOpenSendsTheDataLater) {
     learn_cookie();
     send_syn_with("request");

@@ -186,6 +186,16 @@ TEST_F(Rfc9293DelayedAck, NotForAWhileAfterADuplicate) {
     }
 }
 
+TEST_F(Rfc9293DelayedAck, NotForAWhileAfterAnOldDuplicate) {
+    inject({.sequence = sequence - 9, .acknowledgement = ours, .payload = "ask"});
+    EXPECT_EQ(next().acknowledgement, sequence);
+    for (int i = 0; i < 8; i++) {
+        inject({.sequence = sequence, .acknowledgement = ours, .payload = "ask"});
+        sequence += 3;
+        EXPECT_EQ(next().acknowledgement, sequence);
+    }
+}
+
 // RFC 1122, 4.2.2.13 and RFC 6191: TIME-WAIT gives way to a newer SYN.
 TEST_F(Rfc9293Flow, TimeWaitGivesWayToANewConnection) {
     accept_connection();
