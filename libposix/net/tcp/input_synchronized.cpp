@@ -80,6 +80,7 @@ void Connection::input_synchronized(Segment& segment) {
             stack.counters().DelayedACKLost++;
             stack.counters().TCPDSACKOldSent++;
             // A retransmission that was not needed must be told at once.
+            enter_quick_ack_mode();
             return send_ack();
         }
         return send_invalid_ack(state == State::kSynReceived ? stack.counters().TCPACKSkippedSynRecv
