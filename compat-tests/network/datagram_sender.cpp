@@ -2,12 +2,14 @@
 // full nothing may be lost; then sends that must not wait are EAGAIN, poll(2) waits, and so does a
 // send. Says "full", and goes on when the device does, until that has everything.
 //     datagram_sender udp|pieces|packet DATAGRAMS
-// pieces: UDP datagrams that are put together from more pieces than the device takes at once.
+// pieces: UDP datagrams that are put together from more pieces than the device takes at once, by
+// MSG_MORE and by UDP_CORK.
 #include <arpa/inet.h>
 #include <linux/if_ether.h>
 #include <linux/if_packet.h>
 #include <linux/sockios.h>
 #include <net/if.h>
+#include <netinet/udp.h>
 #include <poll.h>
 #include <sys/ioctl.h>
 #include <sys/socket.h>
@@ -63,7 +65,7 @@ class Sender {
             require(!bind(fd_, reinterpret_cast<sockaddr*>(&place), sizeof place), "bind");
         }
         // More than the device takes at once has to wait.
-        const int size = 4 << 20;
+        const int size = 5 << 20;
         if (in_pieces) {
             require(!setsockopt(fd_, SOL_SOCKET, SO_SNDBUFFORCE, &size, sizeof size), "SO_SNDBUF");
         }
@@ -73,14 +75,17 @@ class Sender {
         const size_t skipped = is_udp_ ? sizeof(message_.ethernet) : 0;
         const size_t size = sizeof(message_) - skipped;
         const size_t most = in_pieces_ ? kPiece : size;
+        const bool is_corked = in_pieces_ && message_.number % 2;
+        if (is_corked) cork(true);
         for (size_t at = 0; at < size; at += most) {
             const size_t piece = std::min(most, size - at);
-            const int more = at + piece < size ? MSG_MORE : 0;
+            const int more = at + piece < size && !is_corked ? MSG_MORE : 0;
             ssize_t sent =
                 ::send(fd_, reinterpret_cast<char*>(&message_) + skipped + at, piece, flags | more);
             if (sent < 0 && errno == EAGAIN && at == 0) return false;
             require(sent == static_cast<ssize_t>(piece), "send");
         }
+        if (is_corked) cork(false);
         message_.number++;
         return true;
     }
@@ -104,6 +109,10 @@ class Sender {
     }
 
   private:
+    void cork(int on) {
+        require(!setsockopt(fd_, IPPROTO_UDP, UDP_CORK, &on, sizeof on), "UDP_CORK");
+    }
+
     bool is_udp_, in_pieces_;
     int fd_;
     Message message_;

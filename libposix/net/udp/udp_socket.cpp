@@ -110,7 +110,7 @@ Result<void> UdpSocket::set_option(int level, int option, UserIn<char> value, un
         case kCork: {
             cork_ = number != 0;
             if (cork_ || !corked_) return {};
-            NetworkScope scope;
+            SendScope scope(send_memory_);
             return transmit(std::move(corked_), corked_target_);
         }
         case kSegment:
