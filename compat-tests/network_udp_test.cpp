@@ -1,17 +1,21 @@
 // UDP sockets over the loopback interface: man 7 udp, man 7 ip, man 7 ipv6.
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <linux/errqueue.h>
 #include <netinet/in.h>
 #include <netinet/udp.h>
 #include <poll.h>
 #include <sys/ioctl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cstring>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "inet_support.h"
@@ -343,6 +347,29 @@ TEST(UdpBind, DualStackSocketsTakeBoth) {
     EXPECT_EQ(bind(v4, reinterpret_cast<sockaddr*>(&to), sizeof(to)), -1);
     close(v4);
     close(dual);
+}
+
+// The pages of this program's end are in no memory yet: a send that reads them sleeps.
+TEST(UdpCork, IsTakenAwayWhileAPieceIsRead) {
+    UdpPair udp;
+    udp.connect_client();
+    std::atomic<bool> is_over = false;
+    std::thread other([&] {
+        const int is_on = 0;
+        while (!is_over) setsockopt(udp.client, IPPROTO_UDP, UDP_CORK, &is_on, sizeof(is_on));
+    });
+    int file = open("/proc/self/exe", O_RDONLY);
+    const off_t size = lseek(file, 0, SEEK_END);
+    void* mapped = mmap(nullptr, size, PROT_READ, MAP_PRIVATE, file, 0);
+    ASSERT_NE(mapped, MAP_FAILED);
+    for (off_t at = size - 4096; at > 0; at -= 4096) {
+        const ssize_t sent = send(udp.client, static_cast<char*>(mapped) + at, 100, MSG_MORE);
+        EXPECT_TRUE(sent == 100 || errno == EINVAL || errno == EMSGSIZE) << errno;
+    }
+    is_over = true;
+    other.join();
+    munmap(mapped, size);
+    close(file);
 }
 
 TEST(UdpOptions, HaveLinuxsValues) {
