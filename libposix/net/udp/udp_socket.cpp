@@ -179,6 +179,8 @@ Result<void> UdpSocket::append_to_cork(IoBuffer& data, size_t size) {
     if (corked_->chain_length() + size > kMaxIpPacket) return Error(EMSGSIZE);
     if (size == 0) return {};
     BufferPtr more = TRY(copy_message_in(data, size, 0));
+    if (frame_tap) [[unlikely]]
+        become_alone();
     // Meanwhile another thread may have sent it, or made it longer.
     if (!corked_) return Error(EINVAL);
     if (corked_->chain_length() + size > kMaxIpPacket) return Error(EMSGSIZE);
@@ -249,7 +251,9 @@ Result<size_t> UdpSocket::send(SendMessage& message) {
         if (message.flags & MSG_ZEROCOPY && options.is_on(SO_ZEROCOPY) && size > 0) [[unlikely]]
             zero_copy = TRY(begin_zero_copy(message, target));
         BufferPtr payload = TRY(read_payload(message, size, zero_copy.get()));
-        // Another thread may have begun one while this slept.
+        // While this slept, a packet socket may have come, or another thread's datagram.
+        if (frame_tap) [[unlikely]]
+            become_alone();
         if (corked_) return Error(EINVAL);
         if (zero_copy) zero_copy->count();
         if (!cork_ && !(message.flags & MSG_MORE)) {
