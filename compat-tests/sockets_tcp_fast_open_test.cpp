@@ -404,8 +404,12 @@ TEST_F(FastOpen, SettingTakesNumbers) {
     EXPECT_EQ(read_setting(), "1027");
     EXPECT_TRUE(write_setting(" 3 \n"));
     EXPECT_EQ(read_setting(), "3");
-    EXPECT_FALSE(write_setting("many"));
-    EXPECT_EQ(read_setting(), "3");
+    EXPECT_TRUE(write_setting("010"));
+    EXPECT_EQ(read_setting(), "8");
+    for (const char* bad : {"many", "@", "0x@", "1@", "09", "0x", "\n", "2147483648"}) {
+        EXPECT_FALSE(write_setting(bad)) << bad;
+    }
+    EXPECT_EQ(read_setting(), "8");
 }
 
 }  // namespace

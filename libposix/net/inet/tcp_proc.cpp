@@ -197,21 +197,20 @@ Result<void> show_tcp_fastopen(TextBuffer& to, const PseudoContext&) {
     return to.status();
 }
 
-// In decimal or in hexadecimal, as the bits are documented (ip-sysctl.rst).
+// In decimal, octal or hexadecimal, as C writes them (ip-sysctl.rst has the bits in hexadecimal).
 Result<void> store_tcp_fastopen(std::string_view text, const PseudoContext&) {
-    constexpr std::string_view kSpace = " \t\n";
+    constexpr std::string_view kSpace = " \t\n", kDigits = "0123456789abcdef";
     const size_t start = text.find_first_not_of(kSpace);
-    if (start == text.npos) return {};
+    if (start == text.npos) return Error(EINVAL);
     text = text.substr(start, text.find_last_not_of(kSpace) + 1 - start);
-    uint32_t base = 10;
+    uint32_t base = text[0] == '0' ? 8 : 10;
     if (text.starts_with("0x") && text.size() > 2) {
         base = 16;
         text.remove_prefix(2);
     }
     uint64_t value = 0;
     for (char c : text) {
-        uint32_t digit = c <= '9' ? static_cast<uint32_t>(c - '0')
-                                  : static_cast<uint32_t>((c | 0x20) - 'a') + 10;
+        const size_t digit = kDigits.find(c >= 'A' && c <= 'F' ? static_cast<char>(c | 0x20) : c);
         if (digit >= base) return Error(EINVAL);
         value = value * base + digit;
         if (value > INT32_MAX) return Error(EINVAL);
