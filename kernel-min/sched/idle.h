@@ -11,8 +11,7 @@ namespace coracle {
 void idle();
 
 // What a driver wants to do before a CPU halts: poll, or ask for interrupts. True: there was
-// something, so do not halt. One for the machine; the kernel lock is
-// held, perhaps locally.
+// something, so do not halt. One for the machine; the kernel lock is held, perhaps locally.
 using IdleWork = bool (*)();
 void set_idle_work(IdleWork work);
 

@@ -1,6 +1,7 @@
 // What the network must not do under the kernel lock held locally waits where it came up: wrapped
-// buffers to be released (buffer.h), senders to be woken (send_memory.h), packets to neighbours that must be asked (link/neighbor.h), frames
-// that are not for the CPU's own connections (receive_steering.h).
+// buffers to be released (buffer.h), senders to be woken (send_memory.h), packets to neighbours
+// that must be asked (link/neighbor.h), frames that are not for the CPU's own connections
+// (receive_steering.h).
 #pragma once
 
 namespace coracle::net {
