@@ -34,6 +34,9 @@ class DatagramSocket : public Socket {
     Result<void> set_option(int level, int option, UserIn<char> value, unsigned length) override;
     Result<void> get_option(int level, int option, const OptionWriter& to) override;
     bool has_filter() const override { return true; }
+    void option_changed(int option) override {
+        if (option == SO_SNDBUF || option == SO_SNDBUFFORCE) changed_.wake_all(POLLOUT);
+    }
     int take_error() override { return std::exchange(error_, 0); }
     Result<size_t> bytes_to_receive() override;
     Result<size_t> bytes_to_send() override { return send_memory_.queued(); }

@@ -50,7 +50,8 @@ void StreamSocket::linger() {
     }
     auto is_done = [&] {
         State now = connection_->state;
-        return now != State::kFinWait1 && now != State::kClosing && now != State::kLastAck;
+        return now != State::kSynReceived && now != State::kFinWait1 && now != State::kClosing &&
+               now != State::kLastAck;
     };
     if (is_done() || is_nonblocking()) return;
     (void)wait_until(changed_, Deadline::after(options.linger_seconds * tcp::kSecond), is_done)

@@ -115,16 +115,19 @@ Result<size_t> PacketSocket::send_ring(Interface& interface, uint16_t protocol,
                                        const sockaddr_ll* to, uint32_t message_flags) {
     const RingLayout& layout = transmit_layout_;
     size_t sent = 0;
+    auto next = [&] {
+        return TransmitFrame{ring_frame(rings_->transmit, layout, transmit_head_), layout.version};
+    };
+    auto is_next_ready = [&] {
+        return rings_ && rings_->transmit.count() && next().status() == TP_STATUS_SEND_REQUEST;
+    };
     // Once around at most: the program may fill as fast as frames leave.
-    for (uint32_t i = 0; i < layout.frame_count; i++) {
+    for (uint32_t i = 0; i < layout.frame_count && is_next_ready(); i++) {
         Result<void> waited = wait_for_room(message_flags);
         if (!waited.ok() && sent) break;
         TRY(waited);
-        // Meanwhile it may have got another ring.
-        if (!rings_ || !rings_->transmit.count()) break;
-        const TransmitFrame frame{ring_frame(rings_->transmit, layout, transmit_head_),
-                                  layout.version};
-        if (frame.status() != TP_STATUS_SEND_REQUEST) break;
+        if (!is_next_ready()) break;  // meanwhile it may have got another ring
+        const TransmitFrame frame = next();
         Result<size_t> result = send_ring_frame(frame, interface, protocol, to);
         if (!result.ok() && !skips_bad_frames_) {
             frame.set_status(TP_STATUS_WRONG_FORMAT);

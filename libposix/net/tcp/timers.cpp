@@ -55,8 +55,8 @@ void Connection::timer_fired() {
         keepalive_timeout();
     }
     if (!in_table) return;
-    uint64_t next = std::min({retransmit_deadline_ns, ack_deadline_ns, keepalive_deadline_ns,
-                              pacing_deadline_ns});
+    uint64_t next = std::min(
+        {retransmit_deadline_ns, ack_deadline_ns, keepalive_deadline_ns, pacing_deadline_ns});
     if (next != kNever && next < timer_ns) stack.set_flow_timer(*this, next);
 }
 
@@ -141,7 +141,8 @@ void Connection::retransmit_timeout() {
     stack.counters().TCPTimeouts++;
     if (retransmissions == 0) {
         if (phase == CongestionPhase::kRecovery) {
-            ++(sack_on ? stack.counters().TCPSackRecoveryFail : stack.counters().TCPRenoRecoveryFail);
+            ++(sack_on ? stack.counters().TCPSackRecoveryFail
+                       : stack.counters().TCPRenoRecoveryFail);
         } else if (phase == CongestionPhase::kLoss) {
             stack.counters().TCPLossFailures++;
         }
@@ -152,7 +153,7 @@ void Connection::retransmit_timeout() {
     retransmit_lost();
     // tcp_thin_linear_timeouts: a stream of few packets has nothing to make congestion with.
     constexpr uint32_t kThin = 4, kLinearRetransmissions = 6;
-    if (options.thin_linear_timeouts && packets_out < kThin &&
+    if (options.thin_linear_timeouts && state == State::kEstablished && packets_out < kThin &&
         retransmissions <= kLinearRetransmissions) {
         rtt.reset_backoff();
     } else {
