@@ -72,6 +72,19 @@ inline int error_of(int fd) {
     return error;
 }
 
+// Receives a byte; whether a control message came with it.
+inline bool receives_control(int fd, int flags = 0) {
+    char byte, control[256];
+    iovec part = {&byte, 1};
+    msghdr message = {};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof(control);
+    EXPECT_EQ(recvmsg(fd, &message, flags), 1);
+    return message.msg_controllen != 0;
+}
+
 // Receives a message of at most text.size() bytes into `text`, and gives what the control message
 // with it says, which must be of this type.
 template <typename T>

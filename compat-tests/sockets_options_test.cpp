@@ -235,16 +235,8 @@ TEST(SocketTimestampingTest, TellsWhenADatagramCame) {
         EXPECT_OK(set_option(fd, option, SOF_TIMESTAMPING_RX_SOFTWARE | SOF_TIMESTAMPING_SOFTWARE));
         // Linux begins to stamp a moment later.
         auto is_stamped = [&] {
-            char byte, control[256];
-            iovec part = {&byte, 1};
-            msghdr message = {};
-            message.msg_iov = &part;
-            message.msg_iovlen = 1;
-            message.msg_control = control;
-            message.msg_controllen = sizeof(control);
             EXPECT_EQ(send(fd, "?", 1, 0), 1);
-            EXPECT_EQ(recvmsg(fd, &message, 0), 1);
-            return CMSG_FIRSTHDR(&message) != nullptr;
+            return receives_control(fd);
         };
         for (int i = 0; i < 10'000 && !is_stamped(); i++) usleep(1000);
         timespec before, after;

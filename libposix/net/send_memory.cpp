@@ -1,7 +1,5 @@
 #include "libposix/net/send_memory.h"
 
-#include <poll.h>
-
 #include "kernel-min/memory/heap.h"
 #include "kernel-min/sched/kernel_lock.h"
 #include "libposix/net/deferred_work.h"
@@ -50,7 +48,7 @@ void SendMemory::Account::discharge(size_t memory) {
 
 void SendMemory::Account::wake_sender() {
     if (!holds_lock_locally()) {
-        if (changed_) changed_->wake_all(POLLOUT | POLLWRNORM | POLLWRBAND);
+        if (changed_) changed_->wake_all(kWritable);
         return;
     }
     LocalLockGuard guard(to_wake_lock);

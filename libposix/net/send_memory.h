@@ -5,6 +5,8 @@
 // Locks: the kernel lock, which may be held locally. Wake-ups come under the lock held alone.
 #pragma once
 
+#include <poll.h>
+
 #include <atomic>
 #include <cerrno>
 #include <utility>
@@ -57,8 +59,9 @@ class SendMemory {
     Account* account() const { return account_.get(); }
 
     size_t queued() const { return account_ ? account_->queued_.load() : 0; }
-    // What poll(2) says. False: the socket's queue is woken when half of the limit is free.
-    bool is_writable(size_t limit) { return is_below(limit / 2, limit); }
+    // What poll(2) says of sending. Nothing: the socket's queue is woken when half of the limit is
+    // free.
+    uint32_t poll_events(size_t limit) { return is_below(limit / 2, limit) ? kWritable : 0; }
 
     // Deferred work (deferred_work.h).
     static void wake_senders();
@@ -69,6 +72,7 @@ class SendMemory {
             return {};
         return make_account();
     }
+    static constexpr uint32_t kWritable = POLLOUT | POLLWRNORM | POLLWRBAND;
     Result<void> make_account();
     bool has_room(size_t limit) { return is_below(limit, limit); }
     bool is_below(size_t memory, size_t limit);

@@ -15,8 +15,6 @@ namespace {
 
 // A message's own piece of a long one: large blocks are scarce.
 constexpr size_t kPieceCapacity = buffer_capacity(3);
-// Not in the C library's headers.
-constexpr int kReceiveFragmentSize = 25, kReceiveFragmentSizeV6 = 77;
 
 }  // namespace
 
@@ -131,8 +129,7 @@ void DatagramSocket::local_error(int error, const Target& target, uint32_t info)
 }
 
 uint32_t DatagramSocket::poll_events() {
-    uint32_t events = 0;
-    if (send_memory_.is_writable(options.send_buffer)) events = POLLOUT | POLLWRNORM | POLLWRBAND;
+    uint32_t events = send_memory_.poll_events(options.send_buffer);
     if (!queue_.is_empty() || receive_is_shut_) events |= POLLIN | POLLRDNORM;
     if (receive_is_shut_) events |= POLLRDHUP;
     if (receive_is_shut_ && send_is_shut_) events |= POLLHUP;
@@ -351,7 +348,7 @@ void DatagramSocket::put_controls(ReceiveMessage& message, const DatagramInfo& i
             message.put_control(IPPROTO_IP, IP_TOS, &info.traffic_class, 1);
         }
         if (inet_.receive_fragment_size && fragment) {
-            message.put_control(IPPROTO_IP, kReceiveFragmentSize, &fragment, sizeof(fragment));
+            message.put_control(IPPROTO_IP, kIpRecvFragSize, &fragment, sizeof(fragment));
         }
         if (inet_.receive_original_destination) {
             sockaddr_in original{};
@@ -384,7 +381,7 @@ void DatagramSocket::put_controls(ReceiveMessage& message, const DatagramInfo& i
         message.put_control(IPPROTO_IPV6, IPV6_ORIGDSTADDR, &original, sizeof(original));
     }
     if (inet_.v6_receive_fragment_size && fragment) {
-        message.put_control(IPPROTO_IPV6, kReceiveFragmentSizeV6, &fragment, sizeof(fragment));
+        message.put_control(IPPROTO_IPV6, kIpv6RecvFragSize, &fragment, sizeof(fragment));
     }
 }
 

@@ -13,7 +13,7 @@ namespace coracle::net {
 namespace {
 
 // Not in the C library's headers.
-constexpr int kIpv6MulticastAll = 29, kIpRecvFragSize = 25, kIpv6RecvFragSize = 77;
+constexpr int kIpv6MulticastAll = 29;
 constexpr int kLeastMtu = 1280;  // RFC 8200, 5
 constexpr int kEcnMask = 3;      // of IP_TOS and IPV6_TCLASS: TCP's own
 

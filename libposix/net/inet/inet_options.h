@@ -9,6 +9,9 @@
 
 namespace coracle::net {
 
+// Not in the C library's headers.
+constexpr int kIpRecvFragSize = 25, kIpv6RecvFragSize = 77;
+
 struct InetOptions {
     // As set: -1 is "the default" where that is different from every value.
     int tos = 0, ttl = -1, mtu_discover = 1 /* IP_PMTUDISC_WANT */, min_ttl = 0;

@@ -189,8 +189,7 @@ bool PacketSocket::keep(const Buffer& frame, size_t skip, const Arrival& arrival
 }
 
 uint32_t PacketSocket::poll_events() {
-    uint32_t events = 0;
-    if (send_memory_.is_writable(options.send_buffer)) events = POLLOUT | POLLWRNORM | POLLWRBAND;
+    uint32_t events = send_memory_.poll_events(options.send_buffer);
     if (!queue_.is_empty()) events |= POLLIN | POLLRDNORM;
     if (receive_ring_ && receive_ring_->is_readable()) events |= POLLIN | POLLRDNORM;
     if (error_) events |= error_events();

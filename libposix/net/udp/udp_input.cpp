@@ -17,8 +17,8 @@ namespace {
 // What the checksum says of a datagram.
 struct Checked {
     bool is_lite = false;
-    bool is_unsummed = false;  // an IPv6 one that only some take (RFC 6935)
-    uint32_t covered = 0, length = 0;
+    bool is_unsummed = false;          // an IPv6 one that only some take (RFC 6935)
+    uint32_t covered = 0, length = 0;  // of UDP-Lite
 
     bool suits(const UdpSocket& socket) const {
         if (is_unsummed) return socket.receives_unsummed();
@@ -28,13 +28,12 @@ struct Checked {
 
 // False: it does not hold.
 bool check(const Buffer& packet, const IpInput& how, Checked& checked) {
-    checked.length = static_cast<uint32_t>(packet.chain_length());
     if (checked.is_lite) {
+        checked.length = static_cast<uint32_t>(packet.chain_length());
         const std::optional<uint32_t> covered = checked_lite_coverage(packet, how);
         checked.covered = covered.value_or(0);
         return covered.has_value();
     }
-    checked.covered = checked.length;
     const uint8_t* field = packet.data() + udp::kChecksum;
     if (field[0] == 0 && field[1] == 0) {
         checked.is_unsummed = how.source.is_v6();
